@@ -1,0 +1,3 @@
+module stressnet/gate
+
+go 1.21

@@ -1,0 +1,48 @@
+"""The log: one line an event on stderr, as logfmt."""
+
+from __future__ import annotations
+
+import sys
+import time
+
+LEVELS = ("debug", "info", "warn", "error")
+
+
+class Log:
+    """Writes events at or above a level."""
+
+    def __init__(self, level: str = "info") -> None:
+        self._least = LEVELS.index(level)
+
+    def debug(self, event: str, **fields: object) -> None:
+        """Write what only matters when looking for a fault."""
+        self._write(0, event, fields)
+
+    def info(self, event: str, **fields: object) -> None:
+        """Write a change of state."""
+        self._write(1, event, fields)
+
+    def warn(self, event: str, **fields: object) -> None:
+        """Write what a peer did wrong, or what failed and is tried again."""
+        self._write(2, event, fields)
+
+    def error(self, event: str, **fields: object) -> None:
+        """Write what this node did wrong."""
+        self._write(3, event, fields)
+
+    def _write(self, level: int, event: str, fields: dict[str, object]) -> None:
+        if level < self._least:
+            return
+        now = time.time()
+        stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(now)) + f".{int(now % 1 * 1000):03d}Z"
+        text = "".join(f" {key}={_value(value)}" for key, value in fields.items())
+        sys.stderr.write(f"ts={stamp} level={LEVELS[level]} event={event}{text}\n")
+
+
+def _value(value: object) -> str:
+    if isinstance(value, float):
+        return f"{value:.3f}"
+    text = str(value)
+    if text and not any(char in text for char in ' "=\n'):
+        return text
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n") + '"'

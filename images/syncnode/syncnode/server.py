@@ -1,0 +1,53 @@
+"""Answers the sync requests of peers out of the chain, within the caps."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from .chain import Chain
+from .config import SyncKeys
+from .errors import ProtocolError
+from .faults import Faults
+from .messages import BLOCK_HASHES, BLOCK_NUMBER, BLOCKS_BY_NUM, Request, Response
+
+
+class Server:
+    """Makes the response to a request."""
+
+    def __init__(self, chain: Chain, keys: SyncKeys, faults: Faults) -> None:
+        self._chain = chain
+        self._keys = keys
+        self.faults = faults
+
+    def answer(self, request: Request) -> Response:
+        """Return the response, with the faults that are on; ProtocolError where the request exceeds a cap."""
+        return self.faults.reply(request, self._right(request))
+
+    def _right(self, request: Request) -> Response:
+        if request.kind == BLOCK_NUMBER:
+            return Response(request.kind, request.req_id, number=self._chain.height)
+        if request.kind == BLOCK_HASHES:
+            self._cap(len(request.nums), self._keys.max_hashes, "hashes")
+            hashes = [self._chain.hash_at(number) for number in request.nums]
+            return Response(request.kind, request.req_id, hashes=hashes)
+        if request.kind == BLOCKS_BY_NUM:
+            self._cap(len(request.nums), self._keys.max_blocks_by_number, "blocks by number")
+            return self._blocks(request, (self._chain.raw_at(number) for number in request.nums))
+        self._cap(len(request.hashes), self._keys.max_blocks_by_hashes, "blocks by hash")
+        return self._blocks(request, (self._chain.raw_of(hash_) for hash_ in request.hashes))
+
+    def _blocks(self, request: Request, found: Iterable[tuple[bytes, bytes] | None]) -> Response:
+        """Answer with blocks up to the first that is missing, or until the soft limit is passed."""
+        blocks, signatures, size = [], [], 0
+        for raw in found:
+            if raw is None or size >= self._keys.response_limit:
+                break
+            blocks.append(raw[0])
+            signatures.append(raw[1])
+            size += len(raw[0])
+        return Response(request.kind, request.req_id, blocks=blocks, signatures=signatures)
+
+    @staticmethod
+    def _cap(count: int, most: int, what: str) -> None:
+        if count > most:
+            raise ProtocolError(f"a request for {count} {what}, above the cap of {most}")

@@ -1,0 +1,97 @@
+"""Short-range sync: the next hashes from several peers, then the blocks by hash from those who agree."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+
+from .block import Block
+from .chain import Chain
+from .config import SyncKeys
+from .errors import InvalidBlock, NoStreams, RequestFailed
+from .fetch import Fetch
+from .log import Log
+from .metrics import Metrics
+from .syncstream import SyncStream
+
+
+class ShortRange:
+    """One pass over the next `sync.hashes` blocks."""
+
+    def __init__(self, chain: Chain, fetch: Fetch, keys: SyncKeys, log: Log, metrics: Metrics) -> None:
+        self._chain = chain
+        self._fetch = fetch
+        self._keys = keys
+        self._log = log
+        self._metrics = metrics
+
+    async def run(self) -> int:
+        """Take in up to `sync.hashes` blocks; return how many; RequestFailed where none could be had."""
+        async with asyncio.timeout(self._keys.short_range_timeout):
+            first = self._chain.height + 1
+            nums = range(first, first + self._keys.hashes)
+            streams = self._fetch.requests.pick(self._keys.concurrency)
+            answers = await self._fetch.hashes_from_each(nums, streams)
+            hashes, agreeing = vote(answers)
+            if not hashes:
+                return 0
+            blocks = await self._bodies(hashes, agreeing)
+            return self._take(blocks)
+
+    async def _bodies(self, hashes: list[bytes], agreeing: set[SyncStream]) -> list[Block]:
+        """Fetch the blocks in parallel from the peers that named them, and from others where those fail."""
+        size = max(3, min(self._keys.max_blocks_by_hashes, -(-len(hashes) // max(1, len(agreeing)))))
+        parts = [hashes[at : at + size] for at in range(0, len(hashes), size)]
+        got = await asyncio.gather(*(self._part(part, agreeing) for part in parts))
+        blocks: list[Block] = []
+        for part, found in zip(parts, got, strict=True):
+            blocks += found
+            if len(found) < len(part):
+                break  # what comes after a gap cannot be taken in
+        return blocks
+
+    async def _part(self, part: list[bytes], agreeing: set[SyncStream]) -> list[Block]:
+        found: list[Block] = []
+        failed: set[SyncStream] = set()
+        for _ in range(self._keys.max_failures):
+            usable = agreeing - failed
+            try:
+                blocks, _ = await self._fetch.by_hashes(part[len(found) :], lambda stream: stream in usable)  # noqa: B023
+                found += blocks
+            except NoStreams:
+                if agreeing <= failed:
+                    break
+                failed |= agreeing  # they are all gone: whoever is left may have the blocks
+                agreeing = set(self._fetch.streams.open.values())
+            except RequestFailed as error:
+                self._log.debug("part_failed", reason=error)
+            if len(found) == len(part):
+                break
+        return found
+
+    def _take(self, blocks: list[Block]) -> int:
+        if not blocks:
+            raise RequestFailed("no blocks came")
+        try:
+            count = self._chain.extend(blocks)
+        except InvalidBlock as error:
+            raise RequestFailed(f"the blocks do not continue the chain: {error}") from None
+        self._metrics.count("hmy_downloader_num_blocks_inserted_short_range_total", count)
+        return count
+
+
+def vote(answers: list[tuple[list[bytes], SyncStream]]) -> tuple[list[bytes], set[SyncStream]]:
+    """Return the chain of hashes with the most votes height by height, and who voted for all of it.
+
+    At each height only those count who voted for all before; of hashes with as many votes the lowest wins.
+    """
+    agreeing = {stream: hashes for hashes, stream in answers}
+    chosen: list[bytes] = []
+    for place in range(max((len(hashes) for hashes in agreeing.values()), default=0)):
+        votes = Counter(hashes[place] for hashes in agreeing.values() if hashes[place])
+        if not votes:
+            break
+        winner = min(votes, key=lambda hash_: (-votes[hash_], hash_))
+        agreeing = {stream: hashes for stream, hashes in agreeing.items() if hashes[place] == winner}
+        chosen.append(winner)
+    return chosen, set(agreeing)
