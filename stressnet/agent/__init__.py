@@ -1,0 +1,1 @@
+"""The one helper process per host with privileges: it makes namespaces, holds and releases nodes, looks into them."""

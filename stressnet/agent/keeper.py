@@ -1,0 +1,441 @@
+"""Which faults are on: adds them, ends them in time, and after a restart of the agent goes on where it was.
+
+What holds on every link and node is always computed anew from the list of faults, and then put in place of what
+was. So healing one leaves exactly the others, in whatever order they came.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import sys
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from stressnet.agent.hooks import Hooks
+from stressnet.agent.interposition import Counts, Interposition
+from stressnet.agent.nodefaults import NodeFaults
+from stressnet.faults.compose import Incompatible, packets, toxics
+from stressnet.faults.declared import with_declared
+from stressnet.faults.expect import Holding
+from stressnet.faults.fallback import by_relay
+from stressnet.faults.fault import Fault
+from stressnet.faults.figure import Figure
+from stressnet.faults.kind import FaultKind, Layer
+from stressnet.plan import Plan
+
+_FILE = "faults.json"
+_RETRY_S = 0.5
+_REMEMBERED = 200
+"""Faults that are over and still listed."""
+
+State = Literal["on", "not achieved", "healed", "ended", "failed"]
+"""`not achieved`: it is on, and what was measured lies outside the tolerance of its kind. `failed`: it should be on,
+and a node does not do it."""
+_ON = ("on", "not achieved", "failed")
+Note = Callable[..., None]
+
+
+class FaultRefused(ValueError):
+    """The fault cannot be done here, or not with those that are on; nothing of it was applied."""
+
+
+@dataclass(slots=True)
+class Kept:
+    """One fault with what became of it; times are Unix seconds, 0 for not yet."""
+
+    fault: Fault
+    state: State
+    since: float
+    until: float = 0.0
+    before: Counts = field(default_factory=dict)
+    """What links had counted when it began."""
+    achieved: dict[str, Any] = field(default_factory=dict)
+    hits: int = 0
+    """Packets that it dropped, or connections that were opened while it was on."""
+    lease_ends_at: float = 0.0
+    """Until then somebody wants it; 0: it has no lease."""
+
+    @property
+    def on(self) -> bool:
+        """Whether it is on, well or not."""
+        return self.state in _ON
+
+    def to_raw(self) -> dict[str, Any]:
+        """Return plain data for JSON."""
+        until = self.until or self.fault.ends_at
+        now = {"state": self.state, "since": self.since, "until": until, "hits": self.hits}
+        now["lease_ends_at"] = self.lease_ends_at
+        return {**self.fault.to_raw(), **now, "achieved": self.achieved}
+
+    @classmethod
+    def from_raw(cls, raw: dict[str, Any]) -> Kept:
+        """Read what `to_raw` wrote; counts of before are not kept."""
+        over = raw["state"] not in _ON
+        return cls(
+            Fault.from_raw(raw),
+            raw["state"],
+            float(raw["since"]),
+            float(raw["until"]) if over else 0.0,
+            achieved=raw["achieved"],
+            hits=raw["hits"],
+            lease_ends_at=float(raw["lease_ends_at"]),
+        )
+
+
+class Keeper:
+    """Keeps the faults of one net."""
+
+    def __init__(
+        self, plan: Plan, directory: Path, links: Interposition, nodes: NodeFaults, hooks: Hooks, note: Note
+    ) -> None:
+        self._path = directory / _FILE
+        self._links = links
+        self._nodes = nodes
+        self._hooks = hooks
+        self._kinds: dict[str, FaultKind] = {}
+        self._note = note
+        self._lock = asyncio.Lock()
+        self._changed = asyncio.Event()
+        self._kept: list[Kept] = []
+        self.holding = Holding()
+        """All that is on links."""
+        self.counted: Counts = {}
+        """What links had counted when that began."""
+        self.moved = asyncio.Event()
+        """Set whenever that has changed; whoever waits for it clears it."""
+        self._next = 1
+        self.replan(plan)
+
+    def replan(self, plan: Plan) -> None:
+        """Go on with a changed plan; `settle` brings links and nodes in line with it."""
+        self._plan = plan
+        self._kinds |= with_declared(plan.faults)
+
+    async def start(self) -> None:
+        """Take up the faults that an earlier agent had on, and end what nobody asked for or has run out."""
+        self._read()
+        if self._links.problem and not any(kept.on for kept in self._kept):
+            return
+        await self._links.adopt()
+        self._hooks.adopt(fault for fault in self._on() if self._layer(fault) == "protocol")
+        await self.settle()
+
+    async def settle(self) -> None:
+        """Put in place what the faults that are on amount to."""
+        async with self._lock:
+            await self._apply(self._on())
+            self.moved.set()
+
+    def _on(self) -> list[Fault]:
+        return [kept.fault for kept in self._kept if kept.on]
+
+    async def add(self, faults: Sequence[Fault], lease_s: float = 0.0) -> tuple[list[str], list[str]]:
+        """Put faults on, all or none; return their ids, and what there is to say about how they are done.
+
+        With a lease they end after so many seconds unless `renew` comes before: whoever asked may die meanwhile.
+        FaultRefused says why not.
+        """
+        async with self._lock:
+            self._check(faults)
+            for fault in faults:
+                if why := await self._nodes.problem(fault):
+                    raise FaultRefused(f"{fault.kind} cannot be done here: {why}")
+            done, notes = self._as_possible(faults)
+            named = [replace(fault, id=f"f{self._next + place}") for place, fault in enumerate(done)]
+            before = self._on()
+            momentary = [fault for fault in named if self._kinds[fault.kind].momentary]
+            try:
+                await self._apply([*before, *(fault for fault in named if fault not in momentary)])
+                self._check_taken(named)
+                for fault in momentary:
+                    await self._nodes.restart(fault)
+            except (Incompatible, OSError) as error:
+                if not isinstance(error, Incompatible):
+                    await self._apply(before)
+                raise FaultRefused(str(error)) from error
+            now = time.time()
+            kept = [
+                Kept(fault, "on", now, before=self.counted, lease_ends_at=now + lease_s if lease_s else 0.0)
+                for fault in named
+            ]
+            for one in kept:
+                if one.fault in momentary:
+                    one.state, one.until = "ended", now
+            await self._remember(kept, before)
+            self.moved.set()
+        for fault in named:
+            self._note("fault on", id=fault.id, kind=fault.kind, asked=fault.asked, ends_at=fault.ends_at)
+        self._changed.set()
+        return [fault.id for fault in named], notes
+
+    async def _remember(self, fresh: Sequence[Kept], before: list[Fault]) -> None:
+        """Write new faults down, or take them off again: what is not in the file would not outlive the agent."""
+        was = list(self._kept)
+        self._kept += fresh
+        try:
+            self._write()
+        except OSError as error:
+            self._kept = was
+            await self._apply(before)
+            raise FaultRefused(f"it cannot be written down: {error.strerror}") from error
+        self._next += len(fresh)
+
+    async def renew(self, ids: Sequence[str], lease_s: float) -> None:
+        """Let faults with a lease go on for so many seconds from now. LookupError for one that is not on."""
+        async with self._lock:
+            on = {kept.fault.id: kept for kept in self._kept if kept.on}
+            for unknown in [one for one in ids if one not in on]:
+                raise LookupError(unknown)
+            for one in ids:
+                on[one].lease_ends_at = time.time() + lease_s
+            self._write()
+        self._changed.set()
+
+    def _as_possible(self, faults: Iterable[Fault]) -> tuple[list[Fault], list[str]]:
+        """What this kernel cannot do, as the relay can; with the words that say so."""
+        done, notes = [], []
+        for fault in faults:
+            needs = self._kinds[fault.kind].needs
+            if self._links.lacks.get(needs):
+                if self._links.streams_problem or needs == "tc":
+                    raise FaultRefused(f"{fault.kind} needs {needs}: {self._links.lacks[needs]}")
+                try:
+                    fault = by_relay(fault)
+                except ValueError as error:
+                    raise FaultRefused(str(error)) from error
+                notes.append("there is no netem here: the relays delay streams instead; UDP is not delayed")
+            if self._layer(fault) == "stream":
+                notes += self._untouched(fault)
+            if fault.kind == "memory":
+                notes += self._uncounted(fault)
+            if self._layer(fault) == "protocol" and (later := self._hooks.later(fault)):
+                notes.append(f"{shorten(later)}: as soon as ready")
+            done.append(fault)
+        return done, notes
+
+    def _untouched(self, fault: Fault) -> list[str]:
+        """Say what a fault on streams does not reach; FaultRefused where it would reach nothing."""
+        talkers = {name for link in fault.links for name in link}
+        deaf = sorted(name for name in talkers if not self._plan.node(name).p2p_ports())
+        for source, target in fault.links:
+            if source in deaf and target in deaf:
+                raise FaultRefused(
+                    f"neither {source} nor {target} has a TCP port called p2p, so no stream goes between"
+                )
+        datagrams = sorted(name for name in talkers if self._plan.node(name).p2p_ports("udp"))
+        if not datagrams:
+            return []
+        return [
+            f"{shorten(datagrams)} also talk by UDP, which faults on streams do not touch; those on packets do"
+        ]
+
+    def _uncounted(self, fault: Fault) -> list[str]:
+        """Say whose memory is not all counted: control groups count what is allocated by who is in them."""
+        if self._plan.backend != "netns":
+            return []
+        free = [name for name in fault.nodes if not self._plan.node(name).memory]
+        told = f"{shorten(free)} began without a limit of memory: what is in use there already is not counted"
+        return [f"{told} until the next start"] if free else []
+
+    def _layer(self, fault: Fault) -> Layer:
+        """Only faults that a kind declared can have left the plan together with it."""
+        kind = self._kinds.get(fault.kind)
+        return kind.layer if kind else "protocol"
+
+    def _check_taken(self, faults: Iterable[Fault]) -> None:
+        """OSError where a node has not taken one of these on."""
+        failed = [f"{node}: {why}" for fault in faults for node, why in self._hooks.failures(fault).items()]
+        if failed:
+            raise OSError("; ".join(failed[:3]) + (f" and {len(failed) - 3} more" if failed[3:] else ""))
+
+    def _check_declared(self, fault: Fault, others: Iterable[Fault]) -> None:
+        """FaultRefused where nodes do not know a fault, or have one of its kind: a node has one of each."""
+        if lacking := self._hooks.lacking(fault):
+            raise FaultRefused(f"the kind of {shorten(lacking)} declares no fault {fault.kind!r}")
+        for other in others:
+            both = [name for name in fault.nodes if name in other.nodes and fault.kind == other.kind]
+            if both:
+                which = (
+                    f"{other.id} ({other.asked or other.kind})" if other.id else "another that is to be added"
+                )
+                raise FaultRefused(f"{shorten(both)}: {fault.kind} is on already, by {which}")
+
+    def _check(self, faults: Sequence[Fault]) -> None:
+        known = {node.name for node in self._plan.nodes}
+        for place, fault in enumerate(faults):
+            kind = self._kinds.get(fault.kind)
+            if kind is None:
+                raise FaultRefused(f"this agent knows no fault {fault.kind!r}")
+            if kind.layer == "packet" and self._links.problem:
+                raise FaultRefused(f"links are not under control: {self._links.problem}")
+            if kind.layer == "stream" and self._links.streams_problem:
+                raise FaultRefused(f"streams are not under control: {self._links.streams_problem}")
+            for name in {*fault.nodes, *(name for link in fault.links for name in link)} - known:
+                raise FaultRefused(f"the net has no node {name!r}")
+            if kind.layer == "protocol":
+                self._check_declared(fault, [*self._on(), *faults[:place]])
+
+    async def heal(self, ids: Sequence[str], state: State = "healed") -> list[str]:
+        """Take faults off; return which. LookupError for one that is not on, and then nothing is healed."""
+        async with self._lock:
+            on = {fault.id for fault in self._on()}
+            for unknown in [one for one in ids if one not in on]:
+                raise LookupError(unknown)
+            return await self._heal(set(ids), state)
+
+    async def heal_all(self) -> list[str]:
+        """Take off everything that is on."""
+        async with self._lock:
+            return await self._heal({fault.id for fault in self._on()}, "healed")
+
+    async def _heal(self, gone: set[str], state: State) -> list[str]:
+        await self._apply([fault for fault in self._on() if fault.id not in gone])
+        for kept in self._kept:
+            if kept.fault.id in gone:
+                kept.state, kept.until, kept.hits = state, time.time(), self._hits(kept, self.counted)
+        try:
+            self._write()
+        except OSError as error:  # a full disk keeps nothing from being healed
+            sys.stderr.write(f"agent: what was healed is not written down: {error}\n")
+        self.moved.set()
+        for one in sorted(gone):
+            self._note(f"fault {state}", id=one)
+        return sorted(gone, key=lambda name: int(name[1:]))
+
+    def kept(self) -> list[Kept]:
+        """Return the faults that are on, and the latest that were, in the order they came."""
+        return list(self._kept)
+
+    def measured(self, kept: Kept, achieved: dict[str, Any], state: State) -> None:
+        """Keep what a fault was found to achieve, and what that makes of it."""
+        kept.achieved, kept.state = achieved, state
+        with contextlib.suppress(
+            OSError
+        ):  # a full disk: it is measured again, and the fault stands in the file
+            self._write()
+
+    def listed(self) -> list[dict[str, Any]]:
+        """Return the faults that are on, and the latest that were, in the order they came."""
+        counted = self._links.counted()
+        for kept in self._kept:
+            if kept.on:
+                kept.hits = self._hits(kept, counted)
+            if self._layer(kept.fault) == "protocol":
+                self._ask_hooks(kept)
+        return [kept.to_raw() for kept in self._kept]
+
+    def _ask_hooks(self, kept: Kept) -> None:
+        """Say how many nodes do what a declared fault asks, and why the others do not."""
+        failures = self._hooks.failures(kept.fault)
+        have, of = self._hooks.holders(kept.fault), len(kept.fault.nodes)
+        if kept.on:
+            kept.state = "failed" if failures else "on"
+            taken = Figure("taken by nodes", "count", of, have, of, of, of)
+            kept.achieved = {"figures": [taken.to_raw()], "failed": failures}
+        else:
+            kept.achieved = {"failed": failures} if failures else {}
+
+    async def run(self) -> None:
+        """End faults when their time has come, until cancelled."""
+        while True:
+            pause: float | None
+            try:
+                async with self._lock:
+                    due = {kept.fault.id for kept in self._kept if kept.on and 0 < _end(kept) <= time.time()}
+                    if due:
+                        await self._heal(due, "ended")
+            except OSError as error:  # a relay that is just being restarted
+                sys.stderr.write(f"agent: faults cannot be ended yet: {error}\n")
+                pause = _RETRY_S
+            else:
+                ends = [_end(kept) for kept in self._kept if kept.on and _end(kept)]
+                pause = max(0.0, min(ends) - time.time()) if ends else None
+            self._changed.clear()
+            try:
+                await asyncio.wait_for(self._changed.wait(), pause)
+            except TimeoutError:
+                continue
+
+    async def _apply(self, faults: list[Fault]) -> None:
+        everything = [*region_faults(self._plan, by_packets=not self._links.lacks.get("netem")), *faults]
+        there = {node.name for node in self._plan.nodes}
+        of_links = [
+            _within(fault, there) for fault in everything if self._layer(fault) in ("packet", "stream")
+        ]
+        on_packets, on_streams = packets(of_links), toxics(of_links)
+        if not self._links.streams_problem:
+            await self._links.poison(on_streams)
+        if not self._links.problem:
+            self._links.condition(on_packets)
+        self.holding, self.counted = Holding(on_packets, on_streams), self._links.counted()
+        of_nodes = [fault for fault in faults if self._layer(fault) == "node"]
+        await self._nodes.hold(of_nodes, [node.name for node in self._plan.nodes])
+        await self._hooks.hold([fault for fault in faults if self._layer(fault) == "protocol"])
+
+    def _hits(self, kept: Kept, counted: Counts) -> int:
+        what = "dropped" if self._layer(kept.fault) == "packet" else "connections"
+        hits = 0
+        for link in kept.fault.links:
+            if link in counted:
+                before = kept.before.get(link)
+                hits += getattr(counted[link], what) - (getattr(before, what) if before else 0)
+        return hits
+
+    def _read(self) -> None:
+        try:
+            raw = json.loads(self._path.read_text())
+        except FileNotFoundError:
+            return
+        self._next = raw["next"]
+        self._kept = [Kept.from_raw(one) for one in raw["faults"]]
+
+    def _write(self) -> None:
+        on = [kept for kept in self._kept if kept.on]
+        over = [kept for kept in self._kept if not kept.on][-_REMEMBERED:]
+        self._kept = sorted([*on, *over], key=lambda kept: int(kept.fault.id[1:]))
+        partial = self._path.with_suffix(".partial")
+        partial.write_text(json.dumps({"next": self._next, "faults": [kept.to_raw() for kept in self._kept]}))
+        partial.replace(self._path)
+
+
+def _end(kept: Kept) -> float:
+    """When it ends by itself: at its own time, or that of its lease; 0 for never."""
+    return min((end for end in (kept.fault.ends_at, kept.lease_ends_at) if end), default=0.0)
+
+
+def region_faults(plan: Plan, *, by_packets: bool) -> list[Fault]:
+    """Return the latencies between regions as faults that never end: on packets, else on streams."""
+    members: dict[str, list[str]] = {}
+    for node in plan.nodes:
+        if node.region:
+            members.setdefault(node.region, []).append(node.name)
+    return [
+        Fault(
+            id=f"{latency.source}-{latency.target}",
+            kind="delay" if by_packets else "latency",
+            parameters={"delay" if by_packets else "latency": latency.delay_s, "jitter": latency.jitter_s},
+            links=tuple(
+                (source, target)
+                for source in members.get(latency.source, ())
+                for target in members.get(latency.target, ())
+                if source != target
+            ),
+        )
+        for latency in plan.latencies
+        if latency.delay_s
+    ]
+
+
+def shorten(names: Sequence[str]) -> str:
+    """Name a few of them."""
+    return ", ".join(names) if len(names) <= 3 else f"{names[0]} … {names[-1]}"
+
+
+def _within(fault: Fault, there: set[str]) -> Fault:
+    """A fault without the links of nodes that are no longer in the net."""
+    return replace(fault, links=tuple(link for link in fault.links if there.issuperset(link)))

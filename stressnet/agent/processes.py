@@ -1,0 +1,83 @@
+"""What the kernel says of processes: who is in which network namespace, what they use, when they began."""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import dataclass
+
+from stressnet.agent.runtime import Usage
+
+_TICKS = os.sysconf("SC_CLK_TCK")
+_PAGE = os.sysconf("SC_PAGE_SIZE")
+
+
+@dataclass(frozen=True, slots=True)
+class Stat:
+    """Fields of /proc/PID/stat (proc(5)): `began` is in clock ticks since the machine's start."""
+
+    state: str
+    session: int
+    began: int
+    cpu_s: float
+    rss_bytes: int
+
+
+def stat(pid: int) -> Stat | None:
+    """Read one process, None where it is gone."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            fields = file.read().rpartition(b")")[2].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    return Stat(
+        state=fields[0].decode(),
+        session=int(fields[3]),
+        began=int(fields[19]),
+        cpu_s=(int(fields[11]) + int(fields[12])) / _TICKS,
+        rss_bytes=int(fields[21]) * _PAGE,
+    )
+
+
+def started_at(pid: int) -> float:
+    """Return when a process began, as Unix seconds; now where it is gone already."""
+    found = stat(pid)
+    if found is None:
+        return time.time()
+    return time.time() - time.clock_gettime(time.CLOCK_BOOTTIME) + found.began / _TICKS
+
+
+def usage(pid: int) -> Usage | None:
+    """Return what a process has used, None where it is gone or a zombie."""
+    found = stat(pid)
+    if found is None or found.state in "ZX":
+        return None
+    return Usage(found.cpu_s, found.rss_bytes)
+
+
+def namespace_inode(path: str) -> int:
+    """Return the number that tells one namespace from another while both live."""
+    return os.stat(path).st_ino
+
+
+def network_of(pid: int) -> int:
+    """Return the inode of a process's network namespace, 0 where it is gone."""
+    try:
+        return namespace_inode(f"/proc/{pid}/ns/net")
+    except OSError:
+        return 0
+
+
+def family(pid: int) -> list[int]:
+    """Return a node's processes: all of the PID namespace of its main process."""
+    place = _place(pid) if pid else None
+    if place is None:
+        return []
+    return [int(name) for name in os.listdir("/proc") if name.isdigit() and _place(int(name)) == place]
+
+
+def _place(pid: int) -> int | None:
+    try:
+        return os.stat(f"/proc/{pid}/ns/pid").st_ino
+    except OSError:
+        return None

@@ -1,0 +1,96 @@
+"""JSON lines between controller and agent: one request, one answer, in turn, on a stream of bytes.
+
+After `dial` the stream stops being lines and becomes the bytes of a port inside a node's namespace.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+from stressnet.errors import AgentError
+
+LINE_LIMIT = 64 * 1024 * 1024
+"""Longest line, bytes: the status of 10,000 nodes is about 4 MB."""
+
+_HALF_OPEN_S = 5.0
+"""How long one direction may go on after the other has ended."""
+_PATIENCE_S = 120.0
+"""How long one answer may take: stopping nodes takes as long as their kinds allow them."""
+
+
+class Connection:
+    """One stream to the agent, seen from the controller."""
+
+    def __init__(
+        self,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        on_close: Callable[[], None] = lambda: None,
+    ) -> None:
+        self.reader = reader
+        self.writer = writer
+        self._on_close = on_close
+
+    async def call(self, name: str, **arguments: Any) -> Any:
+        """Send one request and return its result; AgentError carries the agent's words."""
+        line = json.dumps({"call": name, "args": arguments}).encode() + b"\n"
+        try:
+            async with asyncio.timeout(_PATIENCE_S):
+                self.writer.write(line)
+                await self.writer.drain()
+                answer = await self.reader.readline()
+        except TimeoutError:
+            raise AgentError(f"the agent has not answered {name!r} within {_PATIENCE_S:g} s") from None
+        except (ConnectionError, asyncio.IncompleteReadError, ValueError) as error:
+            raise AgentError(f"the agent went away during {name!r}: {error}") from error
+        if not answer:
+            raise AgentError(f"the agent went away during {name!r}")
+        reply = json.loads(answer)
+        if "error" in reply:
+            raise AgentError(reply["error"], hints=reply.get("hints", ()))
+        return reply["result"]
+
+    async def close(self) -> None:
+        """Close the stream."""
+        self.writer.close()
+        with suppress(ConnectionError):
+            await self.writer.wait_closed()
+        self._on_close()
+
+    async def __aenter__(self) -> Connection:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+
+async def carry(
+    near: tuple[asyncio.StreamReader, asyncio.StreamWriter],
+    far: tuple[asyncio.StreamReader, asyncio.StreamWriter],
+) -> None:
+    """Carry bytes both ways until both have ended, or a while after one has: a far side may never close."""
+    ways = {asyncio.ensure_future(_pump(near[0], far[1])), asyncio.ensure_future(_pump(far[0], near[1]))}
+    try:
+        _, going = await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
+        if going:
+            await asyncio.wait(going, timeout=_HALF_OPEN_S)
+    finally:
+        for way in ways:
+            way.cancel()
+        await asyncio.gather(*ways, return_exceptions=True)
+        near[1].close()
+        far[1].close()
+
+
+async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Carry bytes one way until they end, then say so to the other side."""
+    with suppress(ConnectionError):
+        while chunk := await reader.read(65536):
+            writer.write(chunk)
+            await writer.drain()
+        if writer.can_write_eof():
+            writer.write_eof()

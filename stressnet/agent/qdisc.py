@@ -1,0 +1,113 @@
+"""Queues of the kernel as netlink messages: a tree of classes on an interface, each with a rate and an emulator.
+
+Structures and numbers are those of the kernel's uapi header pkt_sched.h.
+"""
+
+from __future__ import annotations
+
+import struct
+
+from stressnet.agent.netlink import attribute, message
+from stressnet.faults.compose import Packet
+
+_NEWQDISC, _DELQDISC, _NEWCLASS, _DELCLASS = 36, 37, 40, 41
+_CREATE, _REPLACE, _EXCLUSIVE = 0x400, 0x100, 0x200
+_ROOT = 0xFFFFFFFF
+_TREE = 1 << 16
+"""Handle of the tree, `1:`; class 1:N is `_TREE | N`."""
+_KIND, _OPTIONS = 1, 2
+_HTB_PARAMETERS, _HTB_INIT = 1, 2
+_HTB_VERSION = 3
+_ETHERNET = 1
+_NETEM_CORRELATIONS, _NETEM_REORDER, _NETEM_CORRUPT = 1, 3, 4
+_TICK_NS = 64
+"""What the scheduler counts time in."""
+_UNLIMITED = 1.25e9
+"""Bytes a second of a class that has no limit: 10 Gbit/s, more than a stream gets through a relay."""
+_BURST_S = 0.01
+_LEAST_BURST = 65536
+"""Bytes: a packet of the greatest size that segmentation offload makes must fit."""
+_QUEUE = 100_000
+"""Packets that an emulator holds: 80 ms of 10 Gbit/s."""
+
+
+def class_id(number: int) -> int:
+    """Return what a packet's priority must be for it to go into a class."""
+    return _TREE | number
+
+
+def _header(interface: int, handle: int, parent: int) -> bytes:
+    return struct.pack("=BxxxiIII", 0, interface, handle, parent, 0)
+
+
+def tree(interface: int) -> bytes:
+    """Put a tree on an interface; packets without a class go straight through."""
+    start = struct.pack("=IIIII", _HTB_VERSION, 10, 0, 0, 0)
+    options = attribute(_OPTIONS, attribute(_HTB_INIT, start))
+    body = _header(interface, _TREE, _ROOT) + attribute(_KIND, b"htb\0") + options
+    return message(_NEWQDISC, _CREATE | _EXCLUSIVE, body)  # the kernel changes no tree that is there
+
+
+def remove_tree(interface: int) -> bytes:
+    """Take the tree off again, with all that waits in it."""
+    return message(_DELQDISC, 0, _header(interface, _TREE, _ROOT))
+
+
+def limit(interface: int, number: int, rate: float) -> bytes:
+    """Make or change a class; `rate` in bits a second, 0 for no limit."""
+    bytes_a_second = min(rate / 8 or _UNLIMITED, _UNLIMITED)
+    burst = max(_LEAST_BURST, bytes_a_second * _BURST_S)
+    ticks = round(burst / bytes_a_second * 1e9 / _TICK_NS)
+    speed = struct.pack("=BBHhHI", 0, _ETHERNET, 0, 0, 0, round(bytes_a_second))
+    parameters = (
+        speed + speed + struct.pack("=IIIII", min(ticks, 2**32 - 1), min(ticks, 2**32 - 1), 1500, 0, 0)
+    )
+    options = attribute(_OPTIONS, attribute(_HTB_PARAMETERS, parameters))
+    body = _header(interface, class_id(number), _TREE) + attribute(_KIND, b"htb\0") + options
+    return message(_NEWCLASS, _CREATE | _REPLACE, body)
+
+
+def remove_class(interface: int, number: int) -> bytes:
+    """Remove a class with its emulator."""
+    return message(_DELCLASS, 0, _header(interface, class_id(number), _TREE))
+
+
+def emulate(interface: int, number: int, packet: Packet) -> bytes:
+    """Put an emulator on a class: delay, jitter, loss, duplicates, damage, overtaking."""
+    options = struct.pack(
+        "=IIIIII",
+        _ticks(packet.delay_s),
+        _QUEUE,
+        _share(packet.loss),
+        1 if packet.reorder else 0,
+        _share(packet.duplicate),
+        _ticks(packet.jitter_s),
+    )
+    if packet.loss_correlation:
+        options += attribute(_NETEM_CORRELATIONS, struct.pack("=III", 0, _share(packet.loss_correlation), 0))
+    if packet.reorder:
+        options += attribute(_NETEM_REORDER, struct.pack("=II", _share(packet.reorder), 0))
+    if packet.corrupt:
+        options += attribute(_NETEM_CORRUPT, struct.pack("=II", _share(packet.corrupt), 0))
+    # Handles of emulators are numbered as their classes are, from 2: on.
+    header = _header(interface, (number + 1) << 16, class_id(number))
+    body = header + attribute(_KIND, b"netem\0") + attribute(_OPTIONS, options)
+    return message(_NEWQDISC, _CREATE | _REPLACE, body)
+
+
+def has_emulation(packet: Packet) -> bool:
+    """Whether these conditions need an emulator."""
+    return bool(packet.delay_s or packet.loss or packet.duplicate or packet.corrupt or packet.reorder)
+
+
+def is_queued(packet: Packet) -> bool:
+    """Whether these conditions need a queue at all."""
+    return bool(packet.rate) or has_emulation(packet)
+
+
+def _ticks(seconds: float) -> int:
+    return min(round(seconds * 1e9 / _TICK_NS), 2**32 - 1)
+
+
+def _share(share: float) -> int:
+    return min(round(share * 2**32), 2**32 - 1)

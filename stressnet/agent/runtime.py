@@ -1,0 +1,75 @@
+"""What the agent needs from a backend: to hold a node at its gate, to let it go, to enter its namespace.
+
+One implementation a backend: `netns` makes namespaces and processes itself; `docker` answers the gate
+programs of containers that the engine made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from stressnet.faults.squeeze import Limits
+from stressnet.plan import Plan
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What a node has used: CPU seconds since its start, resident bytes now."""
+
+    cpu_s: float
+    rss_bytes: int
+
+
+class Events(Protocol):
+    """What a runtime tells the supervisor, in the order it happens."""
+
+    def held(self, name: str) -> None:
+        """The node stands at its gate: its namespace is fully set up and nothing of it has run."""
+
+    def running(self, name: str, pid: int, began: float) -> None:
+        """The node's first instruction ran at `began` (Unix time); also told of nodes found after a restart."""
+
+    def exited(self, name: str, code: int | None, reason: str) -> None:
+        """The node's main process ended. `code` is negative for a signal, None where nobody saw it."""
+
+    def refused(self, name: str, why: str) -> None:
+        """The namespace is not as the plan says; the gate stays shut."""
+
+
+class Runtime(Protocol):
+    """Holds nodes at their gates and lets them go."""
+
+    async def start(self, plan: Plan, events: Events) -> None:
+        """Begin, and report every node that the kernel shows to be held or running already."""
+
+    def replan(self, plan: Plan) -> None:
+        """Go on with a changed plan; nodes that are gone from it have been removed before."""
+
+    async def hold(self, names: Sequence[str]) -> None:
+        """Bring these nodes to their gates, where the runtime makes the namespaces itself."""
+
+    async def release(self, name: str) -> None:
+        """Let a held node's first instruction run."""
+
+    async def stop(self, name: str) -> None:
+        """Send the stop signal, then SIGKILL after the node's time-out; return when it has ended."""
+
+    async def limits_problem(self) -> str:
+        """Return why limits cannot be put on nodes here, empty where they can."""
+
+    async def squeeze(self, name: str, limits: Limits) -> None:
+        """Let a node have no more than these and its own limits, now and whenever it starts; OSError says why not."""
+
+    async def remove(self, names: Sequence[str]) -> None:
+        """Take away all that the runtime made for these nodes."""
+
+    def namespace(self, name: str) -> int:
+        """Return a new file descriptor of the node's network namespace; LookupError where there is none."""
+
+    def usage(self, name: str) -> Usage | None:
+        """Return what the node has used, None while it does not run."""
+
+    async def close(self) -> None:
+        """Stop listening; what runs goes on running."""

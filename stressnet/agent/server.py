@@ -1,0 +1,197 @@
+"""The agent's socket: answers the controller's calls, one JSON line each (see `protocol`)."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from stressnet import __version__
+from stressnet.agent.control import Control
+from stressnet.agent.keeper import FaultRefused
+from stressnet.agent.probes import LOOPBACK
+from stressnet.agent.protocol import LINE_LIMIT, carry
+from stressnet.agent.runtime import Runtime
+from stressnet.agent.sockets import connect
+from stressnet.agent.supervisor import Supervisor
+from stressnet.faults.fault import Fault
+from stressnet.plan import Plan
+
+SOCKET = "agent.sock"
+
+Call = Callable[..., Awaitable[Any]]
+
+
+class Server:
+    """Serves one supervisor on a socket in the agent's directory."""
+
+    def __init__(self, supervisor: Supervisor, runtime: Runtime, control: Control, directory: Path) -> None:
+        self._supervisor = supervisor
+        self._control = control
+        self._runtime = runtime
+        self._directory = directory
+        self.finished = asyncio.Event()
+        """Set when the controller has asked the agent to end for good."""
+        self._calls: dict[str, Call] = {
+            "hello": self._hello,
+            "plan": self._plan,
+            "status": self._status,
+            "replan": self._replan,
+            "hold": self._hold,
+            "release": self._release,
+            "stop": self._stop,
+            "remove": self._remove,
+            "shutdown": self._shutdown,
+            "fault_add": self._fault_add,
+            "fault_list": self._fault_list,
+            "fault_heal": self._fault_heal,
+            "fault_renew": self._fault_renew,
+            "links": self._links,
+            "control": self._control_of_links,
+        }
+
+    async def start(self) -> None:
+        """Listen; only the user who owns the net can connect."""
+        # A relative path, because the whole path of a socket may not exceed 107 bytes (unix(7)).
+        os.chdir(self._directory)
+        Path(SOCKET).unlink(missing_ok=True)
+        before = os.umask(0o177)
+        try:
+            self._server = await asyncio.start_unix_server(self._serve, SOCKET, limit=LINE_LIMIT)
+        finally:
+            os.umask(before)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            while line := await reader.readline():
+                request = json.loads(line)
+                if request["call"] in ("dial", "relay"):
+                    dial = self._dial if request["call"] == "dial" else self._dial_relay
+                    await dial(reader, writer, **request["args"])
+                    return
+                writer.write(json.dumps(await self._answer(request)).encode() + b"\n")
+                await writer.drain()
+        except (ConnectionError, ValueError, KeyError):
+            return
+        finally:
+            writer.close()
+
+    async def _answer(self, request: dict[str, Any]) -> dict[str, Any]:
+        call = self._calls.get(request["call"])
+        if call is None:
+            return {"error": f"the agent knows no call {request['call']!r}"}
+        try:
+            return {"result": await call(**request["args"])}
+        except LookupError as error:
+            return {"error": f"no node {error.args[0]!r} in this net"}
+        except (OSError, FaultRefused) as error:
+            return {"error": str(error)}
+
+    async def _hello(self) -> dict[str, Any]:
+        return {"version": __version__, "net": self._supervisor.plan.net, "pid": os.getpid()}
+
+    async def _plan(self) -> str:
+        return self._supervisor.plan.to_json()
+
+    async def _status(self) -> dict[str, Any]:
+        return self._supervisor.status()
+
+    async def _replan(self, plan: str) -> None:
+        changed = Plan.from_json(plan)
+        self._supervisor.replan(changed)
+        await self._control.replan(changed)
+        self._runtime.replan(changed)
+
+    async def _hold(self, names: Sequence[str]) -> None:
+        await self._runtime.hold(names)
+
+    async def _release(self, names: Sequence[str]) -> None:
+        await self._supervisor.release(names)
+
+    async def _stop(self, names: Sequence[str]) -> None:
+        await asyncio.gather(*(self._runtime.stop(name) for name in names))
+
+    async def _remove(self, names: Sequence[str]) -> None:
+        await self._supervisor.forget(names)
+
+    async def _fault_add(self, faults: Sequence[dict[str, Any]], lease_s: float = 0.0) -> dict[str, Any]:
+        await self._control.under_control()
+        ids, notes = await self._control.keeper.add([Fault.from_raw(raw) for raw in faults], lease_s)
+        return {"ids": ids, "notes": notes}
+
+    async def _fault_list(self) -> list[dict[str, Any]]:
+        await self._control.under_control()  # an agent that has just been started knows of none yet
+        return self._control.keeper.listed()
+
+    async def _fault_heal(self, ids: Sequence[str] = (), everything: bool = False) -> dict[str, Any]:
+        await self._control.under_control()
+        try:
+            healed = await (self._control.keeper.heal_all() if everything else self._control.keeper.heal(ids))
+        except LookupError as error:
+            raise FaultRefused(f"no fault {error.args[0]!r} is on") from None
+        return {"healed": healed}
+
+    async def _fault_renew(self, ids: Sequence[str], lease_s: float) -> None:
+        await self._control.under_control()
+        try:
+            await self._control.keeper.renew(ids, lease_s)
+        except LookupError as error:
+            raise FaultRefused(f"no fault {error.args[0]!r} is on") from None
+
+    async def _links(self) -> list[dict[str, Any]]:
+        await self._control.under_control()
+        return [
+            {"source": source, "target": target, **asdict(count)}
+            for (source, target), count in self._control.links.counted().items()
+        ]
+
+    async def _control_of_links(self) -> dict[str, Any]:
+        await self._control.under_control()
+        links = self._control.links
+        return {
+            "packets_problem": links.problem,
+            "streams_problem": links.streams_problem,
+            "lacks": links.lacks,
+            "relays": links.relay_count(),
+        }
+
+    async def _shutdown(self) -> None:
+        self.finished.set()
+
+    async def _dial(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, node: str, port: int
+    ) -> None:
+        try:
+            address = self._supervisor.plan.node(node).address
+            inside = await connect(lambda: self._supervisor.open_socket(node), (LOOPBACK, address), port)
+        except LookupError:
+            writer.write(json.dumps({"error": f"no node {node!r} runs in this net"}).encode() + b"\n")
+            return
+        except OSError as error:
+            writer.write(json.dumps({"error": f"{node}:{port}: {error.strerror or error}"}).encode() + b"\n")
+            return
+        writer.write(b'{"result": null}\n')
+        await carry((reader, writer), await asyncio.open_connection(sock=inside))
+
+    async def _dial_relay(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, node: str
+    ) -> None:
+        try:
+            port = self._control.links.relay_port(node)
+            far = await asyncio.open_connection(LOOPBACK, port)
+        except LookupError:
+            writer.write(json.dumps({"error": f"node {node!r} has no relay"}).encode() + b"\n")
+            return
+        except OSError as error:
+            writer.write(json.dumps({"error": f"the relay of {node}: {error}"}).encode() + b"\n")
+            return
+        writer.write(b'{"result": null}\n')
+        await carry((reader, writer), far)
+
+    async def close(self) -> None:
+        """Stop listening."""
+        self._server.close()

@@ -1,0 +1,127 @@
+"""What holds a link's packets back on their way to the target: rates and emulation, in queues of the router.
+
+A target's interface gets a tree of classes, one for each source with something on its link; a rule of the router
+says which class a packet belongs to. All other packets go straight through.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Callable, Mapping, Sequence
+
+from stressnet.agent import kernel, qdisc
+from stressnet.agent.netlink import LOOPBACK, Route
+from stressnet.faults.compose import Packet
+
+Pair = tuple[str, str]
+"""Source and target address of a directed link."""
+_MOST_CLASSES = 0xFFFF - 1
+
+
+class Traffic:
+    """The queues on the router's interfaces, in the namespace that the calling thread is in."""
+
+    def __init__(self, interface_of: Callable[[str], int]) -> None:
+        """`interface_of` is the index of the interface that leads to an address."""
+        self._interface_of = interface_of
+        self._route = Route()
+        self._held: dict[Pair, Packet] = {}
+        self._numbers: dict[Pair, int] = {}
+        self._trees: set[str] = set()
+
+    def put(self, wanted: Mapping[Pair, Packet]) -> dict[Pair, int]:
+        """Make queues for these links, and return the class of each; `clear` takes away the others.
+
+        OSError where the kernel refuses one; what was made until then does no harm, for nothing is led there.
+        """
+        queued = {pair: packet for pair, packet in wanted.items() if qdisc.is_queued(packet)}
+        for pair, packet in queued.items():
+            if self._held.get(pair) != packet:
+                self._route.send(self._messages(pair, packet))
+                self._trees.add(pair[1])
+                self._held[pair] = packet
+        return {pair: qdisc.class_id(self._numbers[pair]) for pair in queued}
+
+    def _messages(self, pair: Pair, packet: Packet) -> list[bytes]:
+        interface, number = self._interface_of(pair[1]), self._number(pair)
+        messages = [] if pair[1] in self._trees else [qdisc.tree(interface)]
+        before = self._held.get(pair)
+        if before and qdisc.has_emulation(before) and not qdisc.has_emulation(packet):
+            messages.append(qdisc.remove_class(interface, number))
+        messages.append(qdisc.limit(interface, number, packet.rate))
+        if qdisc.has_emulation(packet):
+            messages.append(qdisc.emulate(interface, number, packet))
+        return messages
+
+    def _number(self, pair: Pair) -> int:
+        if pair not in self._numbers:
+            taken = {number for (_, target), number in self._numbers.items() if target == pair[1]}
+            self._numbers[pair] = next(number for number in range(1, _MOST_CLASSES) if number not in taken)
+        return self._numbers[pair]
+
+    def clear(self, wanted: Mapping[Pair, Packet]) -> None:
+        """Take away the queues of all links but these."""
+        kept = {pair for pair, packet in wanted.items() if qdisc.is_queued(packet)}
+        targets = {target for _, target in kept}
+        for target in self._trees - targets:
+            with contextlib.suppress(OSError):  # the interface may have gone with its node
+                self._route.send([qdisc.remove_tree(self._interface_of(target))])
+        for pair in self._held.keys() - kept:
+            if pair[1] in targets:
+                with contextlib.suppress(OSError):
+                    self._route.send([qdisc.remove_class(self._interface_of(pair[1]), self._numbers[pair])])
+            del self._held[pair], self._numbers[pair]
+        self._trees &= targets
+
+    def renew(self, target: str) -> None:
+        """Make the queues of a target anew: its interface is a new one."""
+        mine = {pair: packet for pair, packet in self._held.items() if pair[1] == target}
+        self._trees.discard(target)
+        for pair in mine:
+            del self._held[pair]
+        self.put(mine)
+
+    def adopt(self, targets: Mapping[str, object]) -> None:
+        """Take away what an earlier agent has left on the interfaces of these targets."""
+        for target in targets:
+            with contextlib.suppress(OSError):
+                self._route.send([qdisc.remove_tree(self._interface_of(target))])
+
+    def close(self) -> None:
+        """Close the socket; the queues stay."""
+        self._route.close()
+
+
+def abilities() -> dict[str, str]:
+    """Say what this kernel has, tried in a namespace that goes with a thread of its own."""
+    found: dict[str, str] = {}
+
+    def attempt() -> None:
+        kernel.unshare(kernel.CLONE_NEWNET)
+        found.update(tried())
+
+    thread = threading.Thread(target=attempt)
+    thread.start()
+    thread.join()
+    return found or dict.fromkeys(("tc", "netem"), "there is no namespace to try it in")
+
+
+def tried() -> dict[str, str]:
+    """Try queues on the loopback of this namespace: by "tc" and "netem" why it is not there, empty where it is."""
+    packet = Packet(delay_s=0.001)
+    with Route() as route:
+        return {
+            "tc": _outcome(route, [qdisc.tree(LOOPBACK), qdisc.limit(LOOPBACK, 1, 1e6)]),
+            "netem": _outcome(route, [qdisc.emulate(LOOPBACK, 1, packet)]),
+        }
+
+
+def _outcome(route: Route, messages: Sequence[bytes]) -> str:
+    try:
+        route.send(messages)
+    except FileNotFoundError:
+        return "the kernel does not have it"
+    except OSError as error:
+        return str(error)
+    return ""
