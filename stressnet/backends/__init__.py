@@ -1,0 +1,1 @@
+"""What runs nodes: one module per backend, behind the protocol in `base`."""
