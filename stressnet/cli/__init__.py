@@ -1,0 +1,125 @@
+"""The command `stressnet`: one file per verb, loaded when it is called."""
+
+from __future__ import annotations
+
+import importlib
+import io
+import os
+import signal
+import sys
+from typing import Any, NoReturn
+
+import click
+
+from stressnet import __version__
+from stressnet.errors import EnvironmentProblem, StressnetError
+
+VERBS = {
+    "init": "init",
+    "validate": "validate",
+    "plan": "plan",
+    "up": "up",
+    "status": "status",
+    "logs": "logs",
+    "exec": "execute",
+    "forward": "forward",
+    "fault": "fault",
+    "ls": "ls",
+    "down": "down",
+    "prune": "prune",
+    "doctor": "doctor",
+    "install": "install",
+    "kinds": "kinds",
+    "images": "images",
+    "schema": "schema",
+    "completion": "completion",
+}
+"""Verb and module, in the order a user meets them."""
+
+USAGE_EXIT = 254
+
+
+class _Verbs(click.Group):
+    """Loads a verb's module when it is named."""
+
+    def list_commands(self, context: click.Context) -> list[str]:
+        return list(VERBS)
+
+    def get_command(self, context: click.Context, name: str) -> click.Command | None:
+        if name not in VERBS:
+            return None
+        module = importlib.import_module(f"stressnet.cli.{VERBS[name]}")
+        command: click.Command = module.command
+        return command
+
+    def resolve_command(self, context: click.Context, arguments: list[str]) -> Any:
+        try:
+            return super().resolve_command(context, arguments)
+        except click.UsageError as error:
+            from difflib import get_close_matches
+
+            near = get_close_matches(arguments[0], VERBS, n=1)
+            if not near or "Did you mean" in error.message:
+                raise
+            raise click.UsageError(f"{error.message} Did you mean {near[0]!r}?", context) from None
+
+
+@click.group(cls=_Verbs, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="stressnet")
+def group() -> None:
+    """Start a crowd of peer-to-peer nodes on this machine from one file, and watch what they do.
+
+    Every option can also be set in the environment: --ttl of `up` is STRESSNET_UP_TTL, and STRESSNET_NET is the
+    net that the other verbs are about.
+    Exit codes: 0 done, 254 bad input, 255 the harness failed; STRESSNET_DEBUG=1 shows tracebacks.
+    """
+
+
+def main() -> NoReturn:
+    """Run the command line and exit; errors are printed in words, without a traceback."""
+    _open_standard_streams()
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.default_int_handler)  # who is asked to end undoes, as after Ctrl-C
+    try:
+        # Outside its standalone mode click returns the code of an Exit instead of raising it.
+        sys.exit(group.main(standalone_mode=False, auto_envvar_prefix="STRESSNET"))
+    except click.ClickException as error:
+        error.show()
+        sys.exit(USAGE_EXIT)
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("interrupted", err=True)
+        sys.stdout.flush()
+        # Not sys.exit: an interrupt within exec(), as of a dataclass being made, would still end us by the signal.
+        os._exit(130)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(141)
+    except StressnetError as error:
+        _fail(error)
+    except OSError as error:
+        _fail(
+            EnvironmentProblem(
+                ": ".join(str(part) for part in (error.filename, error.strerror or error) if part)
+            )
+        )
+
+
+def _open_standard_streams() -> None:
+    """Give closed standard streams to nobody, and write what the terminal's encoding lacks as question marks."""
+    for descriptor in range(3):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
+
+
+def _fail(error: StressnetError) -> NoReturn:
+    if os.environ.get("STRESSNET_DEBUG"):
+        raise error
+    click.echo(f"error: {error.message}", err=True)
+    for hint in error.hints:
+        click.echo(f"hint: {hint}", err=True)
+    sys.exit(error.exit_code)

@@ -1,0 +1,172 @@
+"""How faults and their kinds are shown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from stressnet.cli.table import cut, width_of
+from stressnet.cli.terminal import age
+from stressnet.engine.faults import Standing, here
+from stressnet.engine.status import shorten
+from stressnet.faults.fault import Fault
+from stressnet.faults.kind import FaultKind, Parameter
+from stressnet.faults.kinds import KINDS
+from stressnet.spec.fault import FORMATS, show_value
+from stressnet.spec.units import format_duration
+
+_STYLES = {"on": "yellow", "not achieved": "red", "failed": "red", "ended": "dim", "healed": "dim"}
+_CAN = {"yes": "green", "by relay": "yellow", "no": "red", "not tried": "dim"}
+_COLUMNS = ("ID", "KIND", "STATE", "ON", "ASKED", "ACHIEVED", "HITS", "SINCE", "UNTIL")
+_WIDEST = 48
+"""Of what was achieved: a reason why it was not measured may be long; `--json` has all of it."""
+_NUMBERS = ("HITS", "SINCE", "UNTIL")
+
+
+def faults_table(
+    faults: Sequence[Standing], now: float, width: int, kinds: Mapping[str, FaultKind] = KINDS
+) -> RenderableType:
+    """Return a row for each fault, at most `width` wide; `now` is Unix time."""
+    rows = [_row(one, now, kinds.get(one.fault.kind)) for one in faults]
+    made = Table(box=None, pad_edge=False, header_style="bold")
+    for title in _COLUMNS:
+        made.add_column(title, no_wrap=True, justify="right" if title in _NUMBERS else "left")
+    made.add_column("", style="dim", no_wrap=True)
+    room = width - width_of([_COLUMNS, *rows])
+    for one, row in zip(faults, rows, strict=True):
+        made.add_row(*row, cut(one.fault.asked, room))
+    return made
+
+
+def _row(one: Standing, now: float, kind: FaultKind | None) -> list[str | Text]:
+    until = age(max(0.0, one.until - now)) if one.until else "healed"
+    return [
+        one.fault.id,
+        one.fault.kind,
+        Text(one.state, style=_STYLES.get(one.state, "")),
+        targets(one.fault),
+        _numbers(one.fault, kind),
+        cut(achieved(one.achieved), _WIDEST),
+        str(one.hits),
+        age(now - one.since),
+        "–" if one.over else until,
+    ]
+
+
+def targets(fault: Fault) -> str:
+    """Name what a fault is on: one link, or how many; nodes, or the first and the last of many."""
+    if fault.nodes:
+        return shorten(fault.nodes) + (f" ({len(fault.nodes)})" if len(fault.nodes) > 3 else "")
+    if len(fault.links) == 1:
+        return " > ".join(fault.links[0])
+    return f"{len(fault.links)} links"
+
+
+def _numbers(fault: Fault, kind: FaultKind | None) -> str:
+    """Write the parameters that say more than the kind does by itself."""
+    usual = {parameter.name: parameter.default for parameter in kind.parameters} if kind else {}
+    words = [
+        f"{name}={show_value(kind, name, value) if kind else value}"
+        for name, value in fault.parameters.items()
+        if usual.get(name) != value
+    ]
+    return " ".join(words) or "–"
+
+
+def achieved(found: Mapping[str, Any]) -> str:
+    """Say what was measured, each figure beside what was asked; while it is over, only what has not gone with it."""
+    after = found.get("after")
+    if after:
+        left = [_figure(one) for one in after["figures"] if not one["holds"]]
+        return "still: " + "; ".join(left) if left else "gone" if after["figures"] else "–"
+    if found.get("failed"):
+        words = "; ".join(f"{node}: {why}" for node, why in found["failed"].items())
+        return words if found.get("figures") else f"still: {words}"
+    if found.get("not_measured"):
+        return f"not measured: {found['not_measured']}"
+    shown = [one for one in found.get("figures", ()) if not one["holds"]] or found.get("figures", ())[:1]
+    return "; ".join(map(_figure, shown)) or "–"
+
+
+def _figure(one: Mapping[str, Any]) -> str:
+    if one["unit"] == "count":
+        return f"{one['name']} {one['found']:.0f} of {one['of']}"
+    form = FORMATS[one["unit"]]
+    asked = f"asked {form(one['asked'])}" if one["asked"] or one["unit"] != "rate" else "no limit asked"
+    more = one["how"] or (f"{one['of']} packets" if one["unit"] == "share" else "")
+    return f"{one['name']} {form(_shown(one['found']))}, {asked}" + (f" ({more})" if more else "")
+
+
+def _shown(found: float) -> float:
+    """Four digits say all that a measurement knows."""
+    return float(f"{found:.4g}")
+
+
+def say_new(fault: Fault, for_s: float, kinds: Mapping[str, FaultKind] = KINDS) -> str:
+    """Return one line about a fault that has just been put on."""
+    kind = kinds[fault.kind]
+    numbers = _numbers(fault, kind)
+    words = fault.kind if numbers == "–" else f"{fault.kind} {numbers}"
+    until = f" for {format_duration(for_s)}" if for_s else ""
+    end = "" if kind.momentary else f"{until or ' until it is healed'}"
+    return f"{fault.id}: {words} on {targets(fault)}{end}"
+
+
+def facts_of_new(fault: Fault, notes: Sequence[str]) -> dict[str, Any]:
+    """Return what a program wants to know of a fault that has just been put on."""
+    return {**fault.to_raw(), "notes": list(notes)}
+
+
+def kinds_table(kinds: Iterable[FaultKind], found: Mapping[str, str], width: int) -> RenderableType:
+    """Return a row for each kind, at most `width` wide, and below it what a machine of these abilities lacks."""
+    rows: list[tuple[list[str | Text], str]] = []
+    for kind in kinds:
+        words = " ".join(parameter_form(kind, one) for one in kind.parameters) or "–"
+        can = here(kind, found)
+        rows.append(([kind.name, kind.layer, Text(words), Text(can, style=_CAN.get(can, ""))], kind.summary))
+    titles = ["KIND", "LAYER", "PARAMETERS", "HERE"]
+    made = Table(box=None, pad_edge=False, header_style="bold")
+    for title in titles:
+        made.add_column(title, no_wrap=True)
+    made.add_column("WHAT IT DOES", no_wrap=True)
+    room = width - width_of([titles, *(row for row, _ in rows)])
+    for row, summary in rows:
+        made.add_row(*row, cut(summary, room))
+    lacking = [Text(f"no {need} here: {fault}", style="dim") for need, fault in found.items() if fault]
+    return Group(made, Text(), *lacking) if lacking else made
+
+
+def parameter_form(kind: FaultKind, parameter: Parameter) -> str:
+    """Write a parameter as in a usage line: by an example where it must be given, else by its default in brackets."""
+    if parameter.default is None:
+        return f"{parameter.name}={parameter.example}"
+    return f"[{parameter.name}={show_value(kind, parameter.name, parameter.default)}]"
+
+
+def facts_of_kind(kind: FaultKind, found: Mapping[str, str]) -> dict[str, Any]:
+    """Return a kind as plain data, with SI numbers; null stands for no bound, and for a default that there is not."""
+    return {
+        "name": kind.name,
+        "layer": kind.layer,
+        "summary": kind.summary,
+        "needs": kind.needs,
+        "here": here(kind, found),
+        "momentary": kind.momentary,
+        "parameters": [
+            {
+                "name": one.name,
+                "unit": one.unit,
+                "summary": one.summary,
+                "example": one.example,
+                "default": one.default,
+                "least": one.least,
+                "most": None if one.most == float("inf") else one.most,
+                "choices": list(one.choices),
+            }
+            for one in kind.parameters
+        ],
+    }

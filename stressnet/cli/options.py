@@ -1,0 +1,34 @@
+"""Options and arguments that several verbs share; imports nothing heavy, because --help loads every verb."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+
+class Duration(click.ParamType):  # type: ignore[type-arg]  # generic only in the newest click
+    """A span of time with its unit, such as 8h; the command gets seconds."""
+
+    name = "duration"
+
+    def convert(self, value: Any, parameter: click.Parameter | None, context: click.Context | None) -> float:
+        """Return seconds; a usage error in the words of the topology's own durations."""
+        from stressnet.spec.units import QuantityError, parse_duration
+
+        if isinstance(value, float):
+            return value
+        try:
+            return parse_duration(value)
+        except QuantityError as error:
+            self.fail(str(error), parameter, context)
+
+
+DURATION = Duration()
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+net_argument = click.argument("net", required=False, envvar="STRESSNET_NET")
+net_option = click.option(
+    "--net",
+    envvar="STRESSNET_NET",
+    help="The net; may be left out where only one is up, or STRESSNET_NET says which.",
+)

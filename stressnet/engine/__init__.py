@@ -1,0 +1,1 @@
+"""The stages of a net's life, in the order they run."""
