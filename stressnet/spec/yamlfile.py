@@ -115,11 +115,17 @@ def _fatal(mark: Mark, found: str, allowed: str = "") -> InputError:
     return InputError([Problem(mark.file, mark.line, mark.column, "", found, allowed)])
 
 
+def _too_deep(mark: Mark) -> InputError:
+    return _fatal(mark, f"nested more than {MAX_DEPTH} levels deep")
+
+
 def _not_yaml(error: yaml.MarkedYAMLError, text: str, file: str) -> InputError:
     at = error.problem_mark or error.context_mark
     if at is None:
         return _fatal(Mark(file), f"not YAML: {error.problem}")
     mark = Mark(file, at.line + 1, at.column + 1)
+    if "nesting depth" in (error.problem or ""):  # libyaml's own bound, which it meets as it looks ahead
+        return _too_deep(mark)
     lines = text.splitlines()
     line = lines[at.line] if at.line < len(lines) else ""
     if "\t" in line[: at.column + 1]:
@@ -161,7 +167,7 @@ class _Builder:
     def _node(self, event: Any, depth: int) -> Tree:
         mark = self._mark(event)
         if depth > MAX_DEPTH:
-            raise _fatal(mark, f"nested more than {MAX_DEPTH} levels deep")
+            raise _too_deep(mark)
         if isinstance(event, yaml.AliasEvent):
             tree = self._alias(event, mark)
             self._count(tree.size, mark)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -49,7 +50,7 @@ def test_there_are_many_bad_files() -> None:
         ("name: net\n".encode("utf-16"), "made.yaml:1:1: byte 0xff is not UTF-8; allowed: a file in UTF-8"),
         (b"name: net\nnodes: \x00\n", "made.yaml:2:8: the character U+0000; allowed: printable characters"),
         (b"#" * (10 << 20), "made.yaml: the file is larger than 1 MiB; allowed: at most 1 MiB"),
-        (b"[" * 100_000, "made.yaml:1:34: nested more than 32 levels deep"),
+        (b"[" * 500, "made.yaml:1:34: nested more than 32 levels deep"),
         (b"- " * 100_000, "made.yaml:1:67: nested more than 32 levels deep"),
         (b"a: [" + b"x," * 200_000 + b"]", "made.yaml:1:199999: more than 100000 values"),
     ],
@@ -61,6 +62,15 @@ def test_a_file_that_is_no_document_is_refused(
     monkeypatch.chdir(tmp_path)
     Path("made.yaml").write_bytes(content)
     assert refusal("made.yaml").startswith(message)
+
+
+def test_a_file_beyond_the_parsers_own_bound_is_refused_in_the_same_words(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From 6.0.4 on PyYAML itself gives up, at a place of its own, before the first event."""
+    monkeypatch.chdir(tmp_path)
+    Path("made.yaml").write_bytes(b"[" * 100_000)
+    assert re.fullmatch(r"made\.yaml:1:\d+: nested more than 32 levels deep", refusal("made.yaml"))
 
 
 @pytest.mark.parametrize(
