@@ -156,6 +156,17 @@ class Latency:
 
 
 @dataclass(frozen=True, slots=True)
+class Sampling:
+    """How often the agent looks at nodes from outside; seconds, 0 for never."""
+
+    every_s: float = 1.0
+    closely_s: float = 10.0
+    """Between two closer looks, which cost more."""
+    keep_s: float = 172800.0
+    """What is older is dropped; 0: nothing is."""
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """A whole net, ready to be built."""
 
@@ -174,6 +185,7 @@ class Plan:
     preparations: tuple[Preparation, ...] = ()
     faults: tuple[Declared, ...] = ()
     """What the kinds of its nodes declare. Where two declare a fault of one name, it takes the same parameters."""
+    sampling: Sampling = Sampling()
     warnings: tuple[str, ...] = ()
     version: int = PLAN_VERSION
 
@@ -204,6 +216,7 @@ class Plan:
                 "nodes": tuple(_node(item) for item in raw["nodes"]),
                 "latencies": tuple(Latency(**item) for item in raw["latencies"]),
                 "preparations": tuple(_preparation(item) for item in raw["preparations"]),
+                "sampling": Sampling(**raw.get("sampling", {})),
                 "faults": tuple(Declared.from_raw(item) for item in raw.get("faults", ())),
                 "warnings": tuple(raw["warnings"]),
             }

@@ -36,6 +36,14 @@ class Controllers:
         return tuple(dict.fromkeys(base / f"{PREFIX}{net}" / node for base in (self.cpu, self.memory)))
 
 
+@dataclass(frozen=True, slots=True)
+class Groups:
+    """Folders of one node's own groups; on version 2 both are the same."""
+
+    cpu: Path
+    memory: Path
+
+
 def version() -> int:
     """Return which version of control groups has the controllers here."""
     return 2 if (ROOT / "cgroup.controllers").exists() else 1
@@ -123,6 +131,21 @@ def _limit_memory(folder: Path, node: str, limit: int) -> None:
             errno.EBUSY,
             f"{node} uses {used:.0f} MiB, more than {limit / 2**20:.0f} MiB, and this kernel takes none of it away",
         ) from error
+
+
+def own_groups(found: Controllers, net: str, node: str) -> Groups | None:
+    """Return a node's groups, None where it has none."""
+    folders = found.group(net, node)
+    return Groups(folders[0], folders[-1]) if all(folder.is_dir() for folder in folders) else None
+
+
+def groups_inside(pid: int) -> Groups | None:
+    """Return the groups of a container, as its own processes see them: one of these is `pid`."""
+    root = Path(f"/proc/{pid}/root{ROOT}")
+    if (root / "cgroup.controllers").exists():
+        return Groups(root, root)
+    groups = Groups(root / "cpu", root / "memory")
+    return groups if groups.cpu.is_dir() and groups.memory.is_dir() else None
 
 
 def join(groups: Sequence[str], members: Callable[[], Sequence[int]]) -> None:

@@ -13,6 +13,7 @@ from stressnet.agent.keeper import Keeper
 from stressnet.agent.measure import Meter
 from stressnet.agent.nodefaults import NodeFaults
 from stressnet.agent.runtime import Runtime
+from stressnet.agent.sampler import Sampler
 from stressnet.agent.supervisor import Supervisor
 from stressnet.plan import Plan
 
@@ -35,6 +36,7 @@ class Control:
             self.journal.note,
         )
         self.keeper = Keeper(plan, directory, self.links, self._nodes, self._hooks, self.journal.note)
+        self.sampler = Sampler(supervisor, runtime, self.links, directory, self.journal.note)
         self._meter = Meter(self.keeper, self.links, supervisor, self.journal.note)
         supervisor.watcher = self
 
@@ -52,6 +54,7 @@ class Control:
             group.create_task(self.keeper.run())
             group.create_task(self._meter.run())
             group.create_task(self._hooks.run())
+            group.create_task(self.sampler.run())
 
     async def under_control(self) -> None:
         """Wait until links are under control, or it is known why they are not."""

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import socket
 import struct
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping
 
 _SOCK_DIAG = 4
 _BY_FAMILY = 20
@@ -16,7 +17,10 @@ _DONE, _ERROR = 3, 2
 _HEADER = struct.Struct("=LHHLL")
 _QUERY = struct.Struct("=BBBxI48x")
 _LOOPBACK = 127
-LISTEN = 10
+ESTABLISHED, LISTEN = 1, 10
+_ALL = 0xFFFFFFFF
+_STATE_AT, _PORTS_AT = 17, 20
+"""Where in a message the state and the two ports stand (inet_diag.h)."""
 
 
 def open_diagnosis() -> socket.socket:
@@ -29,8 +33,26 @@ def listening_ports(diagnosis: socket.socket) -> set[int]:
     return {port for family in (socket.AF_INET, socket.AF_INET6) for port in _ports(diagnosis, family)}
 
 
+def tcp_sockets(diagnosis: socket.socket) -> Mapping[tuple[int, int, int], int]:
+    """Return how many TCP sockets there are by state, own port and other port, of IPv4 and IPv6 together."""
+    found: Counter[tuple[int, int, int]] = Counter()
+    for family in (socket.AF_INET, socket.AF_INET6):
+        for answer, offset in _messages(diagnosis, family, _ALL):
+            near, far = struct.unpack_from(">HH", answer, offset + _PORTS_AT)
+            found[answer[offset + _STATE_AT], near, far] += 1
+    return found
+
+
 def _ports(diagnosis: socket.socket, family: int) -> Iterator[int]:
-    query = _QUERY.pack(family, socket.IPPROTO_TCP, 0, 1 << LISTEN)
+    for answer, offset in _messages(diagnosis, family, 1 << LISTEN):
+        port, address = struct.unpack_from(">H2x16s", answer, offset + _PORTS_AT)
+        if family != socket.AF_INET or address[0] != _LOOPBACK:
+            yield port
+
+
+def _messages(diagnosis: socket.socket, family: int, states: int) -> Iterator[tuple[bytes, int]]:
+    """Yield each message on a socket, as the answer that it is in and its place there."""
+    query = _QUERY.pack(family, socket.IPPROTO_TCP, 0, states)
     diagnosis.send(_HEADER.pack(_HEADER.size + len(query), _BY_FAMILY, _REQUEST_DUMP, 0, 0) + query)
     while True:
         answer = diagnosis.recv(1 << 17)
@@ -39,7 +61,5 @@ def _ports(diagnosis: socket.socket, family: int) -> Iterator[int]:
             length, kind = struct.unpack_from("=LH", answer, offset)
             if kind in (_DONE, _ERROR):
                 return  # a kernel without IPv6 has an error for it, which is as good as none
-            port, address = struct.unpack_from(">H2x16s", answer, offset + _HEADER.size + 4)
-            if family != socket.AF_INET or address[0] != _LOOPBACK:
-                yield port
+            yield answer, offset
             offset += length + (-length % 4)

@@ -18,14 +18,15 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from stressnet.agent import cgroups, inspection, processes
+from stressnet.agent import cgroups, inspection
+from stressnet.agent.cgroups import Groups
 from stressnet.agent.containerwiring import ContainerWiring, hosts_text, write_hosts
 from stressnet.agent.door import VOLUME, Door, Visit
 from stressnet.agent.enginesocket import EngineError, EngineSocket
 from stressnet.agent.ledger import Ledger
 from stressnet.agent.logcopy import copy_until
 from stressnet.agent.matching import Matcher
-from stressnet.agent.runtime import Events, Usage
+from stressnet.agent.runtime import Events
 from stressnet.faults.squeeze import Limits
 from stressnet.plan import Node, Plan
 
@@ -310,12 +311,12 @@ class DockerRuntime:
             raise LookupError(name)
         return descriptor
 
-    def usage(self, name: str) -> Usage | None:
-        """Return what the node's main process has used."""
+    def groups(self, name: str) -> Groups | None:
+        """Return the control groups of the node's container."""
         container = self._containers.get(name)
         if container is None or not container.running or not container.visit.alive():
             return None
-        return processes.usage(container.visit.pid)
+        return cgroups.groups_inside(container.visit.pid)
 
     async def close(self) -> None:
         """Stop listening; what runs goes on running, what waits knocks again at the next agent."""

@@ -289,6 +289,10 @@ class Interposition:
         """Return how many relays there are."""
         return len(self._relays)
 
+    def relay_pids(self) -> list[int]:
+        """Return the process ids of the relays that run."""
+        return [relay.pid for relay in self._relays if relay.pid]
+
     def relay_port(self, name: str) -> int:
         """Return the port of the API of a node's relay, on the router's loopback; LookupError where it has none."""
         if not self._relays:

@@ -16,10 +16,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from stressnet.agent import cgroups, kernel, processes
+from stressnet.agent.cgroups import Groups
 from stressnet.agent.launch import Launch
 from stressnet.agent.ledger import Ledger
 from stressnet.agent.programs import Programs, readable
-from stressnet.agent.runtime import Events, Usage
+from stressnet.agent.runtime import Events
 from stressnet.agent.wiring import Wiring
 from stressnet.agent.world import NAMESPACES, RUN, TEMPORARY
 from stressnet.faults.squeeze import Limits
@@ -223,10 +224,9 @@ class NetnsRuntime:
             raise LookupError(name)
         return os.open(self._wiring.path(name), os.O_RDONLY | os.O_CLOEXEC)
 
-    def usage(self, name: str) -> Usage | None:
-        """Return what the node's main process has used."""
-        process = self._running.get(name)
-        return processes.usage(process.pid) if process else None
+    def groups(self, name: str) -> Groups | None:
+        """Return the node's own control groups."""
+        return cgroups.own_groups(self._groups, self._plan.net, name) if self._groups else None
 
     async def execute(
         self, name: str, command: Sequence[str], stdio: tuple[int, int, int], terminal: str

@@ -6,8 +6,6 @@ import os
 import time
 from dataclasses import dataclass
 
-from stressnet.agent.runtime import Usage
-
 _TICKS = os.sysconf("SC_CLK_TCK")
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 
@@ -47,12 +45,10 @@ def started_at(pid: int) -> float:
     return time.time() - time.clock_gettime(time.CLOCK_BOOTTIME) + found.began / _TICKS
 
 
-def usage(pid: int) -> Usage | None:
-    """Return what a process has used, None where it is gone or a zombie."""
+def runs(pid: int) -> bool:
+    """Tell whether a process is there, and not a zombie that waits for burial."""
     found = stat(pid)
-    if found is None or found.state in "ZX":
-        return None
-    return Usage(found.cpu_s, found.rss_bytes)
+    return found is not None and found.state not in "ZX"
 
 
 def namespace_inode(path: str) -> int:
@@ -70,14 +66,22 @@ def network_of(pid: int) -> int:
 
 def family(pid: int) -> list[int]:
     """Return a node's processes: all of the PID namespace of its main process."""
-    place = _place(pid) if pid else None
-    if place is None:
-        return []
-    return [int(name) for name in os.listdir("/proc") if name.isdigit() and _place(int(name)) == place]
+    here = place(pid) if pid else 0
+    return sorted(families().get(here, ())) if here else []
 
 
-def _place(pid: int) -> int | None:
+def families() -> dict[int, set[int]]:
+    """Return the processes of each PID namespace, by its number."""
+    found: dict[int, set[int]] = {}
+    for name in os.listdir("/proc"):
+        if name.isdigit() and (where := place(int(name))):
+            found.setdefault(where, set()).add(int(name))
+    return found
+
+
+def place(pid: int) -> int:
+    """Return the number of a process's PID namespace, 0 where it is gone."""
     try:
-        return os.stat(f"/proc/{pid}/ns/pid").st_ino
+        return namespace_inode(f"/proc/{pid}/ns/pid")
     except OSError:
-        return None
+        return 0

@@ -82,9 +82,7 @@ class Relay:
 
         `died` is called when the process has ended.
         """
-        living = [
-            pid for pid in self._ledger.living() if processes.usage(pid)
-        ]  # none that only waits for burial
+        living = [pid for pid in self._ledger.living() if processes.runs(pid)]
         fresh = not living
         pid = living[0] if living else self._spawn()
         self._pid, self._watch = pid, os.pidfd_open(pid)
@@ -267,9 +265,3 @@ def _port(proxy: Mapping[str, Any]) -> int:
 
 def _toxic(raw: Mapping[str, Any]) -> Toxic:
     return Toxic(raw["name"], raw["type"], raw["stream"], float(raw["toxicity"]), raw["attributes"])
-
-
-def usage(relays: Iterable[Relay]) -> tuple[float, int]:
-    """Return CPU seconds and resident bytes of all relays together."""
-    found = [used for relay in relays if (used := processes.usage(relay.pid))]
-    return sum(used.cpu_s for used in found), sum(used.rss_bytes for used in found)

@@ -58,6 +58,7 @@ _SETS = (
     nft.Set("classes", (nft.IPV4, nft.IPV4), (nft.MARK,)),
     nft.Set("cuts", (nft.IPV4, nft.IPV4), verdicts=True),
     nft.Set("spoofed", (nft.IPV4, nft.IPV4), counters=True),
+    nft.Set("carried", (nft.IPV4, nft.IPV4), counters=True),
     nft.Set("controlled", (nft.IPV4, nft.IPV4), counters=True),
     nft.Set("connections", (nft.IPV4, nft.IPV4), counters=True),
     nft.Set("bypassed", (nft.IPV4, nft.IPV4), counters=True),
@@ -71,6 +72,10 @@ COUNTERS = tuple(one.name for one in _SETS if one.counters)
 class Count:
     """What one directed link has carried so far, in packets but for `connections`."""
 
+    carried: int = 0
+    """All that the source sent to the target, also what a fault then dropped."""
+    bytes: int = 0
+    """The same, with all headers above that of the link."""
     controlled: int = 0
     """To p2p ports, under control."""
     connections: int = 0
@@ -102,7 +107,8 @@ class Router:
     def replan(self, plan: Plan) -> None:
         """Go on with a changed plan; `prepare` and `control` put it in place."""
         self._plan = plan
-        self._base = int(ipaddress.IPv4Network(plan.subnet).network_address)
+        self._subnet = ipaddress.IPv4Network(plan.subnet)
+        self._base = int(self._subnet.network_address)
 
     def _place(self, node: Node) -> int:
         return int(ipaddress.IPv4Address(node.address)) - self._base
@@ -197,6 +203,10 @@ class Router:
         for ours in (_CODES, _RELAYS):
             first = (nft.payload(0, 1, 16, 1), nft.compare(0, ours.network_address.packed[:1]))
             yield nft.rule(_TABLE, "guard", *from_node, *first, nft.drop())
+        # Only what stays in the net: with a way out, any address of the internet would have its counter.
+        inside = (nft.destination(0), nft.mask(0, self._subnet.netmask.packed))
+        stays = (*inside, nft.compare(0, self._subnet.network_address.packed))
+        yield nft.rule(_TABLE, "guard", *from_node, *stays, *pair, nft.count("carried"))
         yield nft.rule(_TABLE, "guard", *pair, nft.follow("conditions"))
         tcp = (nft.meta(0, nft.PROTOCOL), nft.compare(0, _TCP))
         endpoint = (nft.destination(0), nft.target_port(1))
@@ -327,7 +337,10 @@ class Router:
         for name in COUNTERS:
             for key, counter in self._nft.counters(_TABLE, name).items():
                 pair = socket.inet_ntoa(key[:4]), socket.inet_ntoa(key[4:])
-                setattr(found.setdefault(pair, Count()), name, counter.packets)
+                count = found.setdefault(pair, Count())
+                setattr(count, name, counter.packets)
+                if name == "carried":
+                    count.bytes = counter.bytes
         return found
 
     def close(self) -> None:

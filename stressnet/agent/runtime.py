@@ -7,19 +7,11 @@ programs of containers that the engine made.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
+from stressnet.agent.cgroups import Groups
 from stressnet.faults.squeeze import Limits
 from stressnet.plan import Plan
-
-
-@dataclass(frozen=True, slots=True)
-class Usage:
-    """What a node has used: CPU seconds since its start, resident bytes now."""
-
-    cpu_s: float
-    rss_bytes: int
 
 
 class Events(Protocol):
@@ -68,8 +60,8 @@ class Runtime(Protocol):
     def namespace(self, name: str) -> int:
         """Return a new file descriptor of the node's network namespace; LookupError where there is none."""
 
-    def usage(self, name: str) -> Usage | None:
-        """Return what the node has used, None while it does not run."""
+    def groups(self, name: str) -> Groups | None:
+        """Return the control groups that a node that runs has for itself, None where it has none."""
 
     async def close(self) -> None:
         """Stop listening; what runs goes on running."""

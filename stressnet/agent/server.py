@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import tempfile
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -22,6 +23,7 @@ from stressnet.faults.fault import Fault
 from stressnet.plan import Plan
 
 SOCKET = "agent.sock"
+_CHUNK = 1 << 18
 
 Call = Callable[..., Awaitable[Any]]
 
@@ -54,6 +56,13 @@ class Server:
             "control": self._control_of_links,
         }
 
+        self._streams: dict[str, Call] = {
+            "dial": self._dial,
+            "relay": self._dial_relay,
+            "samples": self._send_samples,
+        }
+        """Calls after which the connection carries bytes."""
+
     async def start(self) -> None:
         """Listen; only the user who owns the net can connect."""
         # A relative path, because the whole path of a socket may not exceed 107 bytes (unix(7)).
@@ -69,9 +78,8 @@ class Server:
         try:
             while line := await reader.readline():
                 request = json.loads(line)
-                if request["call"] in ("dial", "relay"):
-                    dial = self._dial if request["call"] == "dial" else self._dial_relay
-                    await dial(reader, writer, **request["args"])
+                if request["call"] in self._streams:
+                    await self._streams[request["call"]](reader, writer, **request["args"])
                     return
                 writer.write(json.dumps(await self._answer(request)).encode() + b"\n")
                 await writer.drain()
@@ -191,6 +199,23 @@ class Server:
             return
         writer.write(b'{"result": null}\n')
         await carry((reader, writer), far)
+
+    async def _send_samples(
+        self, _: asyncio.StreamReader, writer: asyncio.StreamWriter, since: float
+    ) -> None:
+        """Send the size of a file of samples, and then the file."""
+        with tempfile.TemporaryDirectory(prefix="samples-", dir=".") as folder:
+            copy = Path(folder) / "copy.db"
+            try:
+                await self._control.sampler.copy_to(copy, since)
+            except OSError as error:
+                writer.write(json.dumps({"error": str(error)}).encode() + b"\n")
+                return
+            with copy.open("rb") as file:
+                writer.write(json.dumps({"result": os.fstat(file.fileno()).st_size}).encode() + b"\n")
+                while chunk := file.read(_CHUNK):
+                    writer.write(chunk)
+                    await writer.drain()
 
     async def close(self) -> None:
         """Stop listening."""

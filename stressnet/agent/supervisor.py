@@ -11,7 +11,7 @@ import json
 import os
 import socket
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol, TypeVar
@@ -34,6 +34,7 @@ READY_PAUSE_S = 0.1
 POLL_S = 1.0
 """Between two questions for height and peers, up to `_NODES_PER_SECOND` nodes; longer for more."""
 _NODES_PER_SECOND = 100
+_RELEASE_PAUSE_S = 0.1
 _AT_ONCE = 8
 """Nodes that are started side by side; more only makes each of them slower."""
 
@@ -66,7 +67,7 @@ class Observed:
     height: int | None = None
     peers: int | None = None
     cpu: float | None = None
-    """CPUs in use, averaged over the last second."""
+    """CPUs in use since the look before. This and the next are the sampler's."""
     rss_bytes: int | None = None
     exit_code: int | None = None
     reason: str = ""
@@ -91,7 +92,6 @@ class Supervisor:
         self._nodes = {node.name: node for node in plan.nodes}
         self.observed = {node.name: Observed() for node in plan.nodes}
         self._watchers: dict[str, asyncio.Task[None]] = {}
-        self._cpu_before: dict[str, tuple[float, float]] = {}
         self._released = self._read_released()
         self.watcher: Watcher | None = None
         """Is told of every start and end of a node."""
@@ -190,10 +190,10 @@ class Supervisor:
         self.observed = {node.name: self.observed.get(node.name, Observed()) for node in plan.nodes}
 
     async def run(self) -> None:
-        """Release late nodes and measure running ones, until cancelled."""
-        async with asyncio.TaskGroup() as group:
-            group.create_task(_every(0.1, self._release_due))
-            group.create_task(_every(1.0, self._measure))
+        """Release late nodes when their time has come, until cancelled."""
+        while True:
+            await self._release_due()
+            await asyncio.sleep(_RELEASE_PAUSE_S)
 
     async def _release_due(self) -> None:
         await self.gate.wait()
@@ -223,17 +223,6 @@ class Supervisor:
             return False
         heights = (self.observed[name].height for name in node.start.of if name in self.observed)
         return not node.start.height or all((height or 0) >= node.start.height for height in heights)
-
-    async def _measure(self) -> None:
-        for name in self._watchers:
-            used = self._runtime.usage(name)
-            if used is None:
-                continue
-            now, moment = self.observed[name], time.monotonic()
-            before, self._cpu_before[name] = self._cpu_before.get(name), (moment, used.cpu_s)
-            now.rss_bytes = used.rss_bytes
-            if before and moment > before[0] and used.cpu_s >= before[1]:
-                now.cpu = (used.cpu_s - before[1]) / (moment - before[0])
 
     async def _watch(self, name: str) -> None:
         node = self._nodes[name]
@@ -330,9 +319,3 @@ class Supervisor:
 
 def _words(error: Exception) -> str:
     return str(error) if isinstance(error, ProbeFailed | LookupError) else repr(error)
-
-
-async def _every(pause_s: float, step: Callable[[], Awaitable[None]]) -> None:
-    while True:
-        await step()
-        await asyncio.sleep(pause_s)

@@ -20,6 +20,7 @@ VERBS = {
     "plan": "plan",
     "up": "up",
     "status": "status",
+    "samples": "samples",
     "logs": "logs",
     "exec": "execute",
     "forward": "forward",

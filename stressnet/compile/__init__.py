@@ -17,7 +17,7 @@ from stressnet.compile.relays import relay_for
 from stressnet.compile.scope import KindScope, Net
 from stressnet.compile.starts import starts_of
 from stressnet.errors import InputError, Problem
-from stressnet.plan import Backend, Latency, Plan
+from stressnet.plan import Backend, Latency, Plan, Sampling
 from stressnet.spec.kinds import Kinds
 from stressnet.spec.load import Loaded
 from stressnet.spec.topology import MAX_NODES
@@ -70,6 +70,7 @@ def compile_plan(
         latencies=latencies,
         preparations=tuple(one for one in preparations if one),
         faults=faults_of(groups),
+        sampling=Sampling(topology.sampling.every, topology.sampling.closely, topology.sampling.keep),
         warnings=(*_warnings(loaded, groups), *notes),
     )
 

@@ -17,9 +17,9 @@ from stressnet.images.building import build, has
 from stressnet.images.context import Context
 
 REPOSITORY = "stressnet/agent"
-LIBRARIES = ("h11", "jmespath")
+LIBRARIES = ("h11", "jmespath", "prometheus_client")
 """What the agent imports beside the standard library. All of it is pure Python, so it runs on any base."""
-PARTS = ("__init__.py", "errors.py", "plan.py", "faults", "agent")
+PARTS = ("__init__.py", "errors.py", "plan.py", "faults", "record", "agent")
 
 Say = Callable[[str], None]
 

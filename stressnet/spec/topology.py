@@ -29,6 +29,7 @@ from stressnet.spec.fields import (
 )
 from stressnet.spec.links import SHORT_FORMS, Links, Selector, normal_links
 from stressnet.spec.probes import ReadyProbe
+from stressnet.spec.sampling import OFF, Sampling, normal_sampling
 from stressnet.spec.words import show
 
 MAX_NODES = 10_000
@@ -204,6 +205,9 @@ class Topology(Model):
         default="auto",
         description="Which links are under control, so that faults can be put on their streams: `all`, `none`, or "
         "`auto`, which is all of up to 20,000.",
+    )
+    sampling: Annotated[Sampling, BeforeValidator(normal_sampling), AlsoWritten(({"enum": [OFF]},))] = Field(
+        default=Sampling(), description="How often figures of nodes are kept, or `off`."
     )
     egress: bool = Field(
         default=False, description="Give nodes a way out of the net; a real client may meet its real network."

@@ -1,0 +1,170 @@
+"""Figures over time, in one SQLite file: `samples.db`.
+
+    meta     version of the format, name of the net, when the file was begun
+    nodes    number and name
+    node     one row a node and look: what the kernel and the node say of it then
+    link     one row a directed link and slow look, of those that carried anything since the look before
+    series   number, name and labels of a Prometheus series
+    metric   one row a series and slow look
+    host     one row a look: how the machine itself is
+
+Times are Unix seconds (`at`); `monotonic` does not jump when a clock is set. Counters (`opens`, `rx_bytes`, ...) count
+from the start of the node's process or namespace; NULL is what was not looked at, or cannot be had here.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import astuple, fields
+from pathlib import Path
+from typing import Any, TypeVar
+
+from stressnet.record.rows import HostSample, LinkSample, NodeSample
+
+__all__ = ["HostSample", "LinkSample", "NodeSample", "Samples", "read", "read_metrics"]
+
+FORMAT = 1
+Row = TypeVar("Row", bound="NodeSample | LinkSample | HostSample")
+
+_TABLES = """
+CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS nodes (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
+CREATE TABLE IF NOT EXISTS series (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
+CREATE TABLE IF NOT EXISTS metric (at REAL NOT NULL, node INTEGER NOT NULL, series INTEGER NOT NULL, value REAL);
+CREATE INDEX IF NOT EXISTS metric_at ON metric (at);
+"""
+_PRUNED = ("node", "link", "host", "metric")
+
+
+_KINDS: Mapping[type, str] = {NodeSample: "node", LinkSample: "link", HostSample: "host"}
+_NAMES = ("node", "source", "target")
+"""Fields that hold the name of a node, for which the table has its number."""
+
+
+def _columns(kind: type) -> list[str]:
+    affinity = {"str": "TEXT", "int": "INTEGER", "float": "REAL"}
+    found = []
+    for field in fields(kind):
+        words = str(field.type).split(" | ")
+        sort = "INTEGER" if field.name in _NAMES else affinity[words[0]]
+        found.append(f"{field.name} {sort}{'' if 'None' in words else ' NOT NULL'}")
+    return found
+
+
+def _opened(path: Path) -> sqlite3.Connection:
+    # A look is lost at most if the machine dies, never the file: WAL, synchronised at checkpoints.
+    file = sqlite3.connect(path, check_same_thread=False, isolation_level=None, timeout=10)
+    file.executescript("PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;" + _TABLES)
+    for kind, name in _KINDS.items():
+        file.execute(f"CREATE TABLE IF NOT EXISTS {name} ({', '.join(_columns(kind))})")
+        file.execute(f"CREATE INDEX IF NOT EXISTS {name}_at ON {name} (at)")
+    return file
+
+
+class Samples:
+    """A file of samples, open for writing. All methods block; one thread at a time."""
+
+    def __init__(self, path: Path, net: str) -> None:
+        """Open it, made where it is not there; sqlite3.Error or OSError where that cannot be."""
+        self._file = _opened(path)
+        begun = (("version", FORMAT), ("net", net), ("begun_at", time.time()))
+        self._file.executemany("INSERT OR IGNORE INTO meta VALUES (?, ?)", begun)
+        self._nodes = dict(self._file.execute("SELECT name, id FROM nodes"))
+        self._series = dict(self._file.execute("SELECT name, id FROM series"))
+
+    def write(
+        self,
+        rows: Iterable[NodeSample | LinkSample | HostSample],
+        metrics: Iterable[tuple[float, str, str, float]] = (),
+    ) -> None:
+        """Add rows, and metrics as (at, node, series, value), in one transaction: all, or with an error none."""
+        self._file.execute("BEGIN")
+        known = dict(self._nodes), dict(self._series)
+        try:
+            for row in rows:
+                values = [
+                    self._number("nodes", self._nodes, value) if field.name in _NAMES else value
+                    for field, value in zip(fields(row), astuple(row), strict=True)
+                ]
+                marks = ",".join("?" * len(values))
+                self._file.execute(f"INSERT INTO {_KINDS[type(row)]} VALUES ({marks})", values)
+            self._file.executemany(
+                "INSERT INTO metric VALUES (?, ?, ?, ?)",
+                (
+                    (
+                        at,
+                        self._number("nodes", self._nodes, node),
+                        self._number("series", self._series, name),
+                        value,
+                    )
+                    for at, node, name, value in metrics
+                ),
+            )
+            self._file.execute("COMMIT")
+        except BaseException:
+            self._nodes, self._series = known
+            if self._file.in_transaction:
+                self._file.execute("ROLLBACK")
+            raise
+
+    def _number(self, table: str, known: dict[str, int], name: str) -> int:
+        if name not in known:
+            made = self._file.execute(f"INSERT INTO {table} (name) VALUES (?)", (name,))
+            known[name] = int(made.lastrowid or 0)
+        return known[name]
+
+    def forget_before(self, at: float) -> None:
+        """Drop everything older; its room in the file is used again, so a file that is pruned stops growing."""
+        for table in _PRUNED:
+            self._file.execute(f"DELETE FROM {table} WHERE at < ?", (at,))
+
+    def copy_to(self, path: Path, since: float = 0.0) -> None:
+        """Write what is in it from a moment on (Unix seconds) into a new file, complete in itself."""
+        with closing(_opened(path)) as copy:
+            copy.execute("PRAGMA journal_mode=DELETE")
+        self._file.execute("ATTACH ? AS copy", (str(path),))
+        try:
+            self._file.execute("BEGIN")
+            for table in ("meta", "nodes", "series"):
+                self._file.execute(f"INSERT OR REPLACE INTO copy.{table} SELECT * FROM main.{table}")
+            for table in _PRUNED:
+                self._file.execute(
+                    f"INSERT INTO copy.{table} SELECT * FROM main.{table} WHERE at >= ?", (since,)
+                )
+            self._file.execute("COMMIT")
+        finally:
+            if self._file.in_transaction:
+                self._file.execute("ROLLBACK")
+            self._file.execute("DETACH copy")
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+
+def read(path: Path, kind: type[Row], *, since: float = 0.0) -> Iterator[Row]:
+    """Yield the rows of one sort in the order of time, from a moment on (Unix seconds)."""
+    with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as file:
+        names = dict(file.execute("SELECT id, name FROM nodes"))
+        table = _KINDS[kind]
+        for values in file.execute(f"SELECT * FROM {table} WHERE at >= ? ORDER BY at", (since,)):
+            yield kind(*_named(kind, values, names))
+
+
+def _named(kind: type, values: Sequence[Any], names: Mapping[int, str]) -> Iterator[Any]:
+    for field, value in zip(fields(kind), values, strict=True):
+        yield names[value] if field.name in _NAMES else value
+
+
+def read_metrics(path: Path, *, since: float = 0.0) -> Iterator[tuple[float, str, str, float]]:
+    """Yield (at, node, series, value) in the order of time."""
+    with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as file:
+        yield from file.execute(
+            "SELECT metric.at, nodes.name, series.name, metric.value FROM metric"
+            " JOIN nodes ON nodes.id = metric.node JOIN series ON series.id = metric.series"
+            " WHERE metric.at >= ? ORDER BY metric.at",
+            (since,),
+        )
