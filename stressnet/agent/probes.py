@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -70,20 +71,29 @@ class Prober:
         else:
             await self._value(probe)
 
-    async def number(self, probe: Probe) -> int:
-        """Return a height or a count. A list counts its members; "12" and "0xc" are numbers too."""
-        value = await self._value(probe)
-        if isinstance(value, list | dict):
-            return len(value)
-        try:
-            number = int(value) if isinstance(value, float) and value.is_integer() else int(str(value), 0)
-            if abs(number) < _TOO_LARGE:
-                return number
-            raise ValueError
-        except ValueError:
-            raise ProbeFailed(f"{probe.json or 'the answer'} is {value!r}, not a number") from None
+    async def numbers(self, probes: Mapping[str, Probe]) -> dict[str, int | Exception]:
+        """Return a height or a count for each probe, or why there is none; what two of them ask is asked once."""
+        answers: dict[tuple[object, ...], bytes | Exception] = {}
+        found: dict[str, int | Exception] = {}
+        for fact, probe in probes.items():
+            question = (probe.via, probe.port, probe.path, probe.method, repr(probe.params))
+            try:
+                if question not in answers:
+                    answers[question] = await self._content(probe)
+                answer = answers[question]
+                if isinstance(answer, Exception):
+                    raise answer
+                found[fact] = _number(probe, self._pick(probe, answer) if probe.json else answer)
+            except Exception as error:  # a node may answer anything; the other facts may be there all the same
+                answers.setdefault(question, error)
+                found[fact] = error
+        return found
 
     async def _value(self, probe: Probe) -> Any:
+        content = await self._content(probe)
+        return self._pick(probe, content) if probe.json else content
+
+    async def _content(self, probe: Probe) -> bytes:
         body = b""
         if probe.via == "rpc":
             call = {"jsonrpc": "2.0", "id": 1, "method": probe.method, "params": list(probe.params)}
@@ -91,9 +101,7 @@ class Prober:
         status, content = await self._ask("POST" if body else "GET", probe, body)
         if status != 200:
             raise ProbeFailed(f"HTTP status {status} from port {probe.port}{probe.path}")
-        if not probe.json:
-            return content
-        return self._pick(probe, content)
+        return content
 
     async def _ask(self, method: str, probe: Probe, body: bytes) -> tuple[int, bytes]:
         from stressnet.agent.http import Session
@@ -151,3 +159,16 @@ class Prober:
         """Close what is open."""
         for session in self._sessions.values():
             session.close()
+
+
+def _number(probe: Probe, value: Any) -> int:
+    """Read a height or a count. A list counts its members; "12" and "0xc" are numbers too."""
+    if isinstance(value, list | dict):
+        return len(value)
+    try:
+        number = int(value) if isinstance(value, float) and value.is_integer() else int(str(value), 0)
+        if abs(number) < _TOO_LARGE:
+            return number
+        raise ValueError
+    except ValueError:
+        raise ProbeFailed(f"{probe.json or 'the answer'} is {value!r}, not a number") from None

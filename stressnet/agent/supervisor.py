@@ -21,7 +21,7 @@ from stressnet.agent.lives import Lives
 from stressnet.agent.matching import Matcher
 from stressnet.agent.probes import ProbeFailed, Prober
 from stressnet.agent.runtime import Runtime
-from stressnet.plan import Node, Plan, Probe
+from stressnet.plan import Node, Plan
 
 Made = TypeVar("Made")
 Witness = Callable[[int], int | None]
@@ -236,8 +236,7 @@ class Supervisor:
         try:
             await self._until_ready(name, prober)
             while True:
-                await self._ask(name, "height", prober, node.height)
-                await self._ask(name, "peers", prober, node.peers)
+                await self._ask(name, prober, node)
                 await asyncio.sleep(max(POLL_S, len(self._nodes) / _NODES_PER_SECOND))
         finally:
             prober.close()
@@ -259,16 +258,17 @@ class Supervisor:
         if self.watcher:
             self.watcher.ready(name)
 
-    async def _ask(
-        self, name: str, fact: Literal["height", "peers"], prober: Prober, probe: Probe | None
-    ) -> None:
-        if probe is None:
+    async def _ask(self, name: str, prober: Prober, node: Node) -> None:
+        probes = {fact: probe for fact, probe in (("height", node.height), ("peers", node.peers)) if probe}
+        if not probes:
             return
-        try:
-            setattr(self.observed[name], fact, await prober.number(probe))
-            self.observed[name].reason = ""
-        except Exception as error:  # a node may answer anything; watching it must go on
-            self.observed[name].reason = f"{fact}: {_words(error)}"
+        reasons = []
+        for fact, answer in (await prober.numbers(probes)).items():
+            if isinstance(answer, int):
+                setattr(self.observed[name], fact, answer)
+            else:
+                reasons.append(f"{fact}: {_words(answer)}")
+        self.observed[name].reason = "; ".join(reasons)
 
     def _stop_watching(self, name: str) -> None:
         watcher = self._watchers.pop(name, None)
