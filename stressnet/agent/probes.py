@@ -84,7 +84,9 @@ class Prober:
                 if isinstance(answer, Exception):
                     raise answer
                 found[fact] = _number(probe, self._pick(probe, answer) if probe.json else answer)
-            except Exception as error:  # a node may answer anything; the other facts may be there all the same
+            except (
+                Exception
+            ) as error:  # a node may answer anything; the other facts may be there all the same
                 answers.setdefault(question, error)
                 found[fact] = error
         return found
