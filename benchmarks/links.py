@@ -4,6 +4,8 @@ python -m benchmarks.links hop              round trips and throughput, direct a
 python -m benchmarks.links up --count 100   `up` without control of links, and with all of them, in turn
 python -m benchmarks.links faults           from asking for a fault on all links of a net until it is on; healed
 python -m benchmarks.links delay            delay asked and found, for 10 ms to 2 s
+python -m benchmarks.links rate             rate asked and found, of one link's packets and of one stream
+python -m benchmarks.links drop             share of datagrams asked to be dropped, and found, with its 99 % interval
 """
 
 from __future__ import annotations
@@ -73,6 +75,57 @@ for _ in range(7):
         print(json.dumps({'way': name, 'trips': trips(small, 3000), 'speed': speed(large)}), flush=True)
 print('done', flush=True)
 time.sleep(3600)
+"""
+SINK = """
+import socket, threading, time
+def tcp():
+    s = socket.create_server(('', 7000))
+    while True:
+        c, _ = s.accept()
+        threading.Thread(target=take, args=(c,), daemon=True).start()
+def take(c):
+    total = 0
+    begun = time.perf_counter()
+    while data := c.recv(1 << 16):
+        total += len(data)
+        if time.perf_counter() > begun + 1:
+            now = time.perf_counter()
+            print('rate %.0f' % (total * 8 / (now - begun)), flush=True)
+            total, begun = 0, now
+def udp():
+    s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 24)
+    s.bind(('', 7002))
+    s.settimeout(1)
+    count = 0
+    while True:
+        try:
+            s.recv(2048)
+            count += 1
+        except TimeoutError:
+            if count: print('came %d' % count, flush=True)
+            count = 0
+for job in (tcp, udp): threading.Thread(target=job, daemon=True).start()
+threading.Event().wait()
+"""
+FLOOD = """
+import socket, time
+while True:
+    try:
+        c = socket.create_connection(('b', 7000))
+        c.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 16)
+        while True: c.sendall(b'x' * 16384)
+    except OSError:
+        time.sleep(0.2)
+"""
+SHOWER = """
+import socket, time
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+while True:
+    time.sleep(4)
+    for number in range(20000):
+        s.sendto(b'x' * 64, ('b', 7002))
+        if number % 50 == 0: time.sleep(0.002)
 """
 
 
@@ -215,10 +268,61 @@ async def delay(folder: Path, backend: str) -> None:
             await call(net, "fault_heal", ids=name)
 
 
+async def rate(folder: Path, backend: str) -> None:
+    """One link and one stream without pause; what arrived in each of eight seconds, but for the first two."""
+    plan = planned(
+        folder, topology(python("b", SINK, "p2p: 7000/tcp") + python("a", FLOOD, "p2p: 7000/tcp")), backend
+    )
+    async with live(plan) as net:
+        for kind in ("rate", "bandwidth"):
+            for asked in (1e6, 10e6, 100e6, 500e6):
+                fault = Fault("", kind, {"rate": asked}, (("a", "b"),), (), 0.0, kind).to_raw()
+                name = (await call(net, "fault_add", faults=[fault]))["ids"]
+                await asyncio.sleep(0.5)
+                before = len([line async for line in net.logs("b", follow=False, tail=None)])
+                await asyncio.sleep(9)
+                lines = [line.decode() async for line in net.logs("b", follow=False, tail=None)][before + 2 :]
+                found = [float(line.split()[1]) / asked for line in lines if line.startswith("rate")]
+                words = (
+                    f"{statistics.median(found):.3f} ({min(found):.3f}–{max(found):.3f})"
+                    if found
+                    else "nothing came"
+                )
+                print(f"{kind} {asked / 1e6:.0f} Mbit/s: {words} of what was asked")
+                await call(net, "fault_heal", ids=name)
+
+
+async def drop(folder: Path, backend: str) -> None:
+    """20,000 datagrams on one link, for each share; those that arrived are counted by who received them."""
+    plan = planned(
+        folder, topology(python("b", SINK, "p2p: 7000/tcp") + python("a", SHOWER, "p2p: 7000/tcp")), backend
+    )
+    count = 20_000
+    async with live(plan) as net:
+        for asked in (0.001, 0.01, 0.05, 0.2, 0.5):
+            fault = Fault("", "drop", {"probability": asked}, (("a", "b"),), (), 0.0, "drop").to_raw()
+            name = (await call(net, "fault_add", faults=[fault]))["ids"]
+            came = [line async for line in net.logs("b", follow=False, tail=None) if line.startswith(b"came")]
+            while True:  # the shower that has begun before is not counted
+                await asyncio.sleep(0.5)
+                now = [
+                    line async for line in net.logs("b", follow=False, tail=None) if line.startswith(b"came")
+                ]
+                if len(now) >= len(came) + 2:
+                    break
+            lost = 1 - int(now[-1].split()[1]) / count
+            half = 2.576 * (asked * (1 - asked) / count) ** 0.5
+            inside = "inside" if abs(lost - asked) <= half else "outside"
+            print(
+                f"drop {asked:.1%}: {lost:.2%} of {count}, {inside} {asked - half:.2%} to {asked + half:.2%}"
+            )
+            await call(net, "fault_heal", ids=name)
+
+
 def main() -> None:
     """Measure one thing and print it, with the machine's description."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("what", choices=("hop", "up", "faults", "delay"))
+    parser.add_argument("what", choices=("hop", "up", "faults", "delay", "rate", "drop"))
     parser.add_argument("--backend", choices=("netns", "docker"), default="netns")
     parser.add_argument("--count", type=int, default=100)
     parser.add_argument("--repetitions", type=int, default=5)
@@ -234,7 +338,8 @@ def main() -> None:
         elif options.what == "faults":
             asyncio.run(faults(folder, options.backend, options.count))
         else:
-            asyncio.run(delay(folder, options.backend))
+            measure = {"delay": delay, "rate": rate, "drop": drop}[options.what]
+            asyncio.run(measure(folder, options.backend))
 
 
 if __name__ == "__main__":
