@@ -8,7 +8,7 @@ from rich.text import Text
 
 from stressnet.engine.links import LinksStatus
 
-_COLUMNS = ("FROM", "TO", "CONNECTIONS", "PACKETS", "DROPPED", "BYPASSED", "SPOOFED")
+_COLUMNS = ("FROM", "TO", "SENT", "PACKETS", "CONNECTIONS", "DROPPED", "BYPASSED", "SPOOFED")
 
 
 def links_summary(net: str, status: LinksStatus) -> Text:
@@ -36,7 +36,8 @@ def links_table(status: LinksStatus) -> RenderableType:
         made.add_row(
             link.source,
             link.target,
-            *(str(number) for number in (link.connections, link.controlled, link.dropped)),
+            f"{link.bytes / 1024:.0f}KiB",
+            *(str(number) for number in (link.carried, link.connections, link.dropped)),
             *(Text(str(number), style="red" if number else "") for number in (link.bypassed, link.spoofed)),
         )
     return made

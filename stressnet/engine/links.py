@@ -16,6 +16,10 @@ class LinkCount:
     source: str
     """A node; an address of no node where a packet said it came from there."""
     target: str
+    carried: int
+    """All packets that the source sent to the target."""
+    bytes: int
+    """Their bytes."""
     connections: int
     """TCP connections to p2p ports, all through a relay."""
     controlled: int

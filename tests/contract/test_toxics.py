@@ -15,12 +15,13 @@ from queue import Queue
 from typing import Any
 
 import pytest
+from needs import require_relay
 
-from stressnet.compile import find_program
 from stressnet.faults.compose import Toxic, toxics
 from stressnet.faults.fault import Fault
 from stressnet.faults.kind import FaultKind, Value
 from stressnet.faults.kinds import KINDS
+from stressnet.images import relay as toxiproxy
 
 AB = ("a", "b")
 _STREAM = [kind for kind in KINDS.values() if kind.layer == "stream"]
@@ -99,9 +100,8 @@ def _wanted(faults: list[Fault]) -> list[dict[str, Any]]:
 
 @pytest.fixture
 def relay() -> Iterator[Relay]:
-    program = find_program("toxiproxy-server")
-    if program is None:
-        pytest.skip("no toxiproxy-server on PATH or among the programs that stressnet has installed")
+    require_relay("netns")
+    program = str(toxiproxy.find())
     with closing(socket.create_server(("127.0.0.1", 0))) as free:
         api = free.getsockname()[1]
     command = [program, "-host", "127.0.0.1", "-port", str(api)]

@@ -7,7 +7,16 @@ from rich.console import Console
 from stressnet.cli.links_text import links_summary, links_table
 from stressnet.engine.links import LinksStatus, read_links
 
-QUIET = {"connections": 1, "controlled": 9, "bypassed": 0, "spoofed": 0, "offered": 0, "dropped": 0}
+QUIET = {
+    "carried": 20,
+    "bytes": 4096,
+    "connections": 1,
+    "controlled": 9,
+    "bypassed": 0,
+    "spoofed": 0,
+    "offered": 0,
+    "dropped": 0,
+}
 CONTROL = {"packets_problem": "", "streams_problem": "", "relays": 1, "lacks": {}}
 
 
@@ -28,8 +37,8 @@ def test_a_link_that_was_bypassed_stands_first() -> None:
     lines = shown(status)
     assert lines[0] == "n · 1 relay · 2 links have carried something · 3 packets tried to get around control"
     assert [line.split() for line in lines[2:]] == [
-        ["c", "b", "1", "9", "2", "3", "0"],
-        ["a", "b", "1", "9", "0", "0", "0"],
+        ["c", "b", "4KiB", "20", "1", "2", "3", "0"],
+        ["a", "b", "4KiB", "20", "1", "0", "0", "0"],
     ]
 
 
