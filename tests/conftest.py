@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -10,10 +11,21 @@ from pathlib import Path
 import pytest
 from needs import BACKENDS, require
 
+os.environ.pop("COLUMNS", None)  # of whoever runs the tests: their output would be as narrow as that terminal
+
+_ALONE = ("test_measure.py",)
+"""Modules whose tests compare times and rates with what was asked: a busy machine is not what they are about."""
+_IN_STEP = ("e2e", "docs", "kernel")
+"""Folders in which tests of a module give their nets the same name, or share what was made once."""
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests that run on a backend, so that -m netns and -m docker choose them."""
+    """Mark the tests that run on a backend, and say which may run side by side."""
     for item in items:
+        if item.path.name in _ALONE:
+            item.add_marker("alone")
+        if item.path.parent.name in _IN_STEP:
+            item.add_marker(pytest.mark.xdist_group(item.path.stem))
         backend = getattr(item, "callspec", None) and item.callspec.params.get("backend")  # type: ignore[attr-defined]
         if backend in BACKENDS:
             item.add_marker(backend)

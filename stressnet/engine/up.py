@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Mapping, Sequence
 from contextlib import aclosing
 from typing import Any, Protocol
@@ -13,8 +14,9 @@ from stressnet.engine.choose import nets_called
 from stressnet.engine.explain import explain
 from stressnet.engine.files import stage
 from stressnet.engine.status import answers
-from stressnet.errors import StageError, UsageError
+from stressnet.errors import AgentError, StageError, UsageError
 from stressnet.plan import Node, Plan
+from stressnet.spec.units import format_duration
 
 _POLL_S = 0.1
 _LOG_LINES = 10
@@ -44,6 +46,7 @@ async def up(plan: Plan, backend: Backend, report: Report, *, keep_failed: bool 
     await backend.reach()
     with state.locked(plan.net):
         await _clear_the_way(plan, backend)
+        begun = time.monotonic()
         try:
             state.write_plan(plan)
             await _bring_up(plan, backend, report)
@@ -53,6 +56,9 @@ async def up(plan: Plan, backend: Backend, report: Report, *, keep_failed: bool 
                 await backend.keep()
                 raise StageError(error.message, hints=(*error.hints, _left(plan))) from error
             await asyncio.shield(backend.destroy())
+            if isinstance(error, AgentError) and plan.ttl_s and time.monotonic() - begun >= plan.ttl_s:
+                found = f"net {plan.net!r} came to the end of its time to live, {format_duration(plan.ttl_s)}"
+                raise StageError(f"{found}, before it was up", hints=("give it a longer --ttl",)) from error
             if isinstance(error, StageError):
                 raise StageError(error.message, hints=(*error.hints, _undone(plan))) from error
             raise

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,6 +20,9 @@ from stressnet.backends.worlds import MODULE
 
 COMMAND = [sys.executable, "-m", "stressnet"]
 NET = "name: cli-test\nnodes:\n  validator: {kind: syncnode, count: 3}\n  late: {kind: syncnode, start: {after: 1h}}\n"
+NEVER_READY = (
+    "  never: {kind: generic, command: [sleep, '100'], ready: {tcp: {port: p}}, ports: {p: 1/tcp}}\n"
+)
 
 
 def stressnet(*words: str, **more: str) -> subprocess.CompletedProcess[str]:
@@ -85,14 +89,22 @@ def test_logs_are_followed(net: Path) -> None:
     follow = subprocess.Popen(
         [*COMMAND, "logs", "-f", "validator-1", "--tail", "0"], stdout=subprocess.PIPE, text=True
     )
+    log = Path(os.environ["XDG_STATE_HOME"]) / "stressnet/nets/cli-test/logs/validator-1.log"
+    seen = threading.Event()
+
+    def write_now_and_then() -> None:
+        while not seen.wait(0.2):  # it may take its time until it follows
+            with log.open("a") as file:
+                file.write("written later\n")
+
+    writer = threading.Thread(target=write_now_and_then)
+    writer.start()
     try:
-        time.sleep(1)
-        log = Path(os.environ["XDG_STATE_HOME"]) / "stressnet/nets/cli-test/logs/validator-1.log"
-        with log.open("a") as file:
-            file.write("written later\n")
         assert follow.stdout is not None
         assert any("written later" in line for line in iter(follow.stdout.readline, ""))
     finally:
+        seen.set()
+        writer.join()
         follow.kill()
         follow.communicate()
 
@@ -154,21 +166,29 @@ def test_replace_starts_afresh(net: Path) -> None:
     assert max(ages) < 10
 
 
-@pytest.mark.parametrize("moment_s", [0.2, 0.4, 0.7])
-def test_ctrl_c_undoes(topology: Path, moment_s: float) -> None:
-    """`up` that is interrupted leaves nothing, and exits with 130."""
-    topology.write_text(
-        NET
-        + "  never: {kind: generic, command: [sleep, '100'], ready: {tcp: {port: p}}, ports: {p: 1/tcp}}\n"
-    )
+@pytest.mark.parametrize("moment_s", [0.0, 0.1, 0.2, 0.5])
+def test_ctrl_c_undoes(topology: Path, state_home: Path, moment_s: float) -> None:
+    """`up` that is interrupted leaves nothing, and exits with 130, whenever it is after it has begun to work."""
+    topology.write_text(NET + NEVER_READY)
     up = subprocess.Popen(
         [*COMMAND, "up", str(topology), "--backend", "netns"], stderr=subprocess.PIPE, text=True
     )
+    while not (state_home / "stressnet" / "locks" / "cli-test").exists():
+        assert up.poll() is None
     time.sleep(moment_s)
     up.send_signal(signal.SIGINT)
     _, said = up.communicate(timeout=30)
     assert up.returncode == 130, said
     assert "Traceback" not in said
+    assert json.loads(stressnet("ls", "--json").stdout) == []
+
+
+def test_a_net_that_ends_before_it_is_up_is_told_as_what_it_is(topology: Path) -> None:
+    """Not as one that is not there."""
+    topology.write_text(NET + NEVER_READY)
+    done = stressnet("up", str(topology), "--backend", "netns", "--ttl", "2s")
+    assert done.returncode == 255
+    assert "came to the end of its time to live, 2s, before it was up" in done.stderr
     assert json.loads(stressnet("ls", "--json").stdout) == []
 
 
