@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from pathlib import Path
 
-from stressnet.agent.diagnosis import listening_ports, open_diagnosis
+from stressnet.agent.diagnosis import connected, listening_ports, open_diagnosis
 from stressnet.agent.hooks import Hooks
 from stressnet.agent.interposition import Interposition
 from stressnet.agent.journal import Journal
@@ -86,6 +87,20 @@ class Control:
         """Note that a node has ended."""
         self.links.ended(name)
         self._hooks.ended(name)
+
+    def connected(self) -> list[tuple[str, str]]:
+        """Return the pairs of nodes of which the first has a connection open to the second, at a p2p port of either."""
+        plan = self._supervisor.plan
+        at = {node.address: node.name for node in plan.nodes}
+        p2p = {port.number for node in plan.nodes for port in node.p2p_ports()}
+        pairs: list[tuple[str, str]] = []
+        for node in plan.nodes:
+            if self._supervisor.observed[node.name].pid:
+                with suppress(LookupError, OSError):  # it ends right now
+                    with self._supervisor.inside(node.name, open_diagnosis) as diagnosis:
+                        addresses = connected(diagnosis, p2p)
+                    pairs += ((node.name, at[one]) for one in sorted(addresses & at.keys() - {node.address}))
+        return pairs
 
     def _listening(self, name: str) -> set[int]:
         with self._supervisor.inside(name, open_diagnosis) as diagnosis:

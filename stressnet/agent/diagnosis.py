@@ -8,7 +8,7 @@ from __future__ import annotations
 import socket
 import struct
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 
 _SOCK_DIAG = 4
 _BY_FAMILY = 20
@@ -40,6 +40,18 @@ def tcp_sockets(diagnosis: socket.socket) -> Mapping[tuple[int, int, int], int]:
         for answer, offset in _messages(diagnosis, family, _ALL):
             near, far = struct.unpack_from(">HH", answer, offset + _PORTS_AT)
             found[answer[offset + _STATE_AT], near, far] += 1
+    return found
+
+
+def connected(diagnosis: socket.socket, p2p: Container[int]) -> set[str]:
+    """Return the IPv4 addresses at the other ends of open connections of which either end is a p2p port."""
+    found = set()
+    for family in (socket.AF_INET, socket.AF_INET6):
+        for answer, offset in _messages(diagnosis, family, 1 << ESTABLISHED):
+            near, far, address = struct.unpack_from(">HH16x16s", answer, offset + _PORTS_AT)
+            if near in p2p or far in p2p:
+                # One of IPv6 that speaks IPv4 has it in its last four bytes (RFC 4291, 2.5.5.2).
+                found.add(socket.inet_ntoa(address[:4] if family == socket.AF_INET else address[12:]))
     return found
 
 

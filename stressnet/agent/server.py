@@ -53,6 +53,7 @@ class Server:
             "fault_heal": self._fault_heal,
             "fault_renew": self._fault_renew,
             "links": self._links,
+            "connected": self._connected,
             "control": self._control_of_links,
         }
 
@@ -156,6 +157,9 @@ class Server:
             {"source": source, "target": target, **asdict(count)}
             for (source, target), count in self._control.links.counted().items()
         ]
+
+    async def _connected(self) -> list[tuple[str, str]]:
+        return self._control.connected()
 
     async def _control_of_links(self) -> dict[str, Any]:
         await self._control.under_control()

@@ -51,6 +51,7 @@ class _Verbs(click.Group):
             return None
         module = importlib.import_module(f"stressnet.cli.{VERBS[name]}")
         command: click.Command = module.command
+        name_in_environment(command, f"STRESSNET_{name.upper()}")
         return command
 
     def resolve_command(self, context: click.Context, arguments: list[str]) -> Any:
@@ -63,6 +64,22 @@ class _Verbs(click.Group):
             if not near or "Did you mean" in error.message:
                 raise
             raise click.UsageError(f"{error.message} Did you mean {near[0]!r}?", context) from None
+
+
+def name_in_environment(command: click.Command, prefix: str) -> None:
+    """Let every option be set by the variable that its own name gives, such as STRESSNET_UP_TTL.
+
+    What click itself would derive is of the parameter in the code, which often has another name.
+    """
+    for option in command.params:
+        if isinstance(option, click.Option):
+            long = max(option.opts, key=len)
+            name = f"{prefix}_{long.removeprefix('--').replace('-', '_').upper()}"
+            more = [option.envvar] if isinstance(option.envvar, str) else list(option.envvar or ())
+            option.envvar = list(dict.fromkeys([name, *more]))
+    if isinstance(command, click.Group):
+        for below, one in command.commands.items():
+            name_in_environment(one, f"{prefix}_{below.upper()}")
 
 
 @click.group(cls=_Verbs, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -83,7 +100,7 @@ def main() -> NoReturn:
         signal.signal(number, signal.default_int_handler)  # who is asked to end undoes, as after Ctrl-C
     try:
         # Outside its standalone mode click returns the code of an Exit instead of raising it.
-        sys.exit(group.main(standalone_mode=False, auto_envvar_prefix="STRESSNET"))
+        sys.exit(group.main(standalone_mode=False))
     except click.ClickException as error:
         error.show()
         sys.exit(USAGE_EXIT)

@@ -121,7 +121,7 @@ async def add(backend: Backend, plan: Plan, wish: Wish, seed: int) -> tuple[Faul
     """Put a fault on, and return it with its id, and what is to be said about how it is done."""
     async with await backend.connect() as agent:
         status = await agent.call("status")
-        pairs = await agent.call("links") if wish.targets.asks_connections() else ()
+        pairs = await agent.call("connected") if wish.targets.asks_connections() else ()
         fault = compose(wish, plan, observation(status, pairs), status["now"], seed)
         if begins_afresh(fault.kind, fault.parameters):
             with state.locked(plan.net):
@@ -133,15 +133,18 @@ async def add(backend: Backend, plan: Plan, wish: Wish, seed: int) -> tuple[Faul
     return replace(fault, id=answer["ids"][0]), tuple(answer["notes"])
 
 
-def observation(status: Mapping[str, Any], links: Sequence[Mapping[str, Any]]) -> Observation:
-    """Return what selectors can ask of the agent's answers to `status` and `links`. A node that is gone is not high."""
+def observation(status: Mapping[str, Any], connected: Sequence[Sequence[str]]) -> Observation:
+    """Return what selectors can ask, of the agent's answers to `status` and `connected`.
+
+    A node that is gone is not high.
+    """
     alive = {
         name: now for name, now in status["nodes"].items() if now["state"] in ("starting", "ready", "waiting")
     }
     return Observation(
         heights={name: now["height"] for name, now in alive.items() if now["height"] is not None},
         peers={name: now["peers"] for name, now in alive.items() if now["peers"] is not None},
-        connected=frozenset((link["source"], link["target"]) for link in links if link["connections"]),
+        connected=frozenset((source, target) for source, target in connected),
     )
 
 

@@ -137,11 +137,7 @@ def test_what_the_agent_says_becomes_what_selectors_ask() -> None:
         "b": {"state": "exited", "height": 9, "peers": 1},
         "c": {"state": "waiting", "height": None, "peers": None},
     }
-    links = [
-        {"source": "a", "target": "b", "connections": 1},
-        {"source": "b", "target": "c", "connections": 0},
-    ]
-    found = observation({"nodes": nodes}, links)
+    found = observation({"nodes": nodes}, [["a", "b"]])
     assert found == Observation({"a": 5}, {"a": 2}, frozenset({("a", "b")}))
 
 
