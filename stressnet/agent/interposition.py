@@ -79,7 +79,7 @@ class Interposition:
             self.problem = self.streams_problem = f"this kernel does not do it: {error}"
             return
         if not self._endpoints:
-            self.streams_problem = "no node has a port called p2p"
+            self.streams_problem = "no node has a TCP port called p2p"
             return
         if not self._plan.relay:
             self.streams_problem = "this net was made without relays; `stressnet plan` says why"

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from stressnet.cli.options import DURATION, json_option, net_option
+from stressnet.cli.options import DURATION, SEED, json_option, net_option
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -36,7 +36,7 @@ def command() -> None:
 @click.option("--between", nargs=2, metavar="SELECTOR SELECTOR", help="Data both ways between these.")
 @click.option("--on", default="", metavar="SELECTOR", help="These nodes, for faults on nodes.")
 @click.option("--for", "for_s", type=DURATION, help="Heal it by itself after this time, such as 60s.")
-@click.option("--seed", type=click.IntRange(0), help="Draw `any ...` by this. [default: the net's seed]")
+@click.option("--seed", type=SEED, help="Draw `any ...` by this. [default: the net's seed]")
 @net_option
 @json_option
 def add(

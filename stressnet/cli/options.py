@@ -25,6 +25,8 @@ class Duration(click.ParamType):  # type: ignore[type-arg]  # generic only in th
 
 
 DURATION = Duration()
+SEED = click.IntRange(0, 2**63 - 1)
+"""As in topologies (`spec.topology.MAX_SEED`, which takes long to import)."""
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 net_argument = click.argument("net", required=False, envvar="STRESSNET_NET")
 net_option = click.option(

@@ -8,6 +8,8 @@ from typing import Any
 
 import click
 
+from stressnet.cli.options import SEED
+
 _OPTIONS = (
     click.argument("topology", type=click.Path(path_type=Path)),
     click.option(
@@ -24,7 +26,7 @@ _OPTIONS = (
         type=click.Path(path_type=Path, exists=True, file_okay=False),
         help="A folder with kinds of your own.",
     ),
-    click.option("--seed", type=int, help="Take this seed instead of the topology's."),
+    click.option("--seed", type=SEED, help="Take this seed instead of the topology's."),
     click.option(
         "--backend",
         type=click.Choice(["auto", "netns", "docker"]),

@@ -55,6 +55,8 @@ def command(
 
     if reconcile and replace:
         raise click.UsageError("--reconcile joins a net and --replace removes it: choose one")
+    if ttl == 0:
+        raise click.UsageError("--ttl 0s is no time; leave it out for a net that stays until it is removed")
     if reconcile and ttl is not None:
         raise click.UsageError("--ttl is set when a net is made: --reconcile cannot change it")
     compiled = partial(plan_topology, topology, sets=sets, kinds=kinds, seed=seed, ttl_s=ttl)
@@ -130,6 +132,7 @@ def _say_changes(net: str, changes: Changes, as_json: bool) -> None:
         ("started", changes.missing),
         ("removed", changes.gone),
         ("restarted", changes.changed),
+        ("changed for the net", changes.settings),
     ):
         if names:
             click.echo(f"{word}: {', '.join(names)}")

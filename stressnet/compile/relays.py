@@ -19,8 +19,12 @@ def relay_for(
     `relay` is the program, empty where there is none, None where nobody has looked.
     """
     links = sum(len(node.p2p_ports()) for node in nodes) * (len(nodes) - 1)
-    if topology.interpose == "none" or not links:
+    if not links:
         return "", []
+    if topology.interpose == "none":
+        distant = any(others for others in topology.regions.values())
+        words = "interpose: none: regions have a latency only where the kernel has netem"
+        return "", [words] if distant else []
     if backend == "docker" and topology.egress:
         # They cross a bridge of the engine.
         return "", ["egress on docker: links are not under control, so regions have no latency"]

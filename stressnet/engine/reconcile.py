@@ -16,6 +16,7 @@ from stressnet.errors import UsageError
 from stressnet.plan import Node, Plan
 
 _FIXED = ("backend", "subnet", "gateway", "egress")
+_LIVE = ("latencies", "sampling")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,9 +29,11 @@ class Changes:
     """To remove: no longer in the plan."""
     changed: tuple[str, ...]
     """To remove and start again: described differently."""
+    settings: tuple[str, ...] = ()
+    """Of the net as a whole: what the agent is given anew, while nodes go on."""
 
     def __bool__(self) -> bool:
-        return bool(self.missing or self.gone or self.changed)
+        return bool(self.missing or self.gone or self.changed or self.settings)
 
 
 def compare(before: Plan, after: Plan, observed: Mapping[str, Mapping[str, Any]]) -> Changes:
@@ -41,6 +44,7 @@ def compare(before: Plan, after: Plan, observed: Mapping[str, Mapping[str, Any]]
                 f"{name} of net {after.net!r} has changed from {getattr(before, name)} to {getattr(after, name)}",
                 hints=("that needs a new net: --replace",),
             )
+    _refuse_other_control(before, after)
     _refuse_other_preparations(before, after)
     old = {node.name: node for node in before.nodes}
     new = {node.name: node for node in after.nodes}
@@ -52,7 +56,18 @@ def compare(before: Plan, after: Plan, observed: Mapping[str, Mapping[str, Any]]
         ),
         gone=tuple(name for name in old if name not in new),
         changed=tuple(name for name in new if name in changed),
+        settings=tuple(name for name in _LIVE if getattr(before, name) != getattr(after, name)),
     )
+
+
+def _refuse_other_control(before: Plan, after: Plan) -> None:
+    """Connections that are open go by relays or directly; what leads them otherwise from now on would cut them all."""
+    if bool(before.relay) != bool(after.relay):
+        now, then = ("are", "not") if before.relay else ("are not", "")
+        raise UsageError(
+            f"streams of net {after.net!r} {now} led through relays, and those of the new plan are {then}".rstrip(),
+            hints=("that needs a new net: --replace", "`interpose` in the topology says whether they are"),
+        )
 
 
 def _refuse_other_preparations(before: Plan, after: Plan) -> None:

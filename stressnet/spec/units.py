@@ -5,6 +5,7 @@ A number without a unit is refused: twenty what?
 
 from __future__ import annotations
 
+import math
 import re
 
 from stressnet.spec.words import show
@@ -62,7 +63,10 @@ def parse_latency(value: object) -> tuple[float, float]:
 
 def parse_size(value: object) -> int:
     """Return bytes from `256MiB`."""
-    return round(_parse(value, _SIZES, "a size", "256MiB"))
+    size = _parse(value, _SIZES, "a size", "256MiB")
+    if abs(size - round(size)) > size * 1e-9:  # 0.1KB is 100 bytes, whatever floats make of it
+        raise QuantityError(f"{value} is no whole number of bytes", "whole bytes", f"{math.ceil(size)}B")
+    return round(size)
 
 
 def parse_rate(value: object) -> float:

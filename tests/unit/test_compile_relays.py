@@ -29,6 +29,13 @@ def test_small_nets_are_under_control_and_large_ones_say_that_they_are_not(tmp_p
     ("text", "relay", "backend", "warnings"),
     [
         ("interpose: none\nnodes: {n: {count: 2}}", "/r", "netns", []),
+        (
+            "interpose: none\nregions: {a: {b: 1ms}, b: {}}\n"
+            "nodes: {n: {count: 2, region: a}, m: {region: b}}",
+            "/r",
+            "netns",
+            ["interpose"],
+        ),
         ("nodes: {n: {}}", "/r", "netns", []),
         ("nodes: {n: {count: 2}}", "", "netns", ["no Toxiproxy (`stressnet install toxiproxy`)"]),
         ("egress: true\nnodes: {n: {count: 2}}", "/r", "docker", ["egress", "egress on docker"]),

@@ -9,6 +9,8 @@ import pytest
 from click.testing import CliRunner
 
 from stressnet.cli import VERBS, group
+from stressnet.cli.options import SEED
+from stressnet.spec.topology import MAX_SEED
 
 
 def _options(command: click.Command, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], click.Option]]:
@@ -70,3 +72,7 @@ def test_values_are_read_as_if_typed(
         topology.write("name: net\nnodes: {n: {kind: syncnode}}\n")
     done = CliRunner().invoke(group, [word.format(file=file) for word in words], env=variables)
     assert expected in done.output + str(done.exception)
+
+
+def test_a_seed_is_what_a_topology_may_say() -> None:
+    assert SEED.max == MAX_SEED

@@ -11,7 +11,7 @@ import pytest
 from stressnet.compile import compile_plan
 from stressnet.engine.reconcile import compare
 from stressnet.errors import UsageError
-from stressnet.plan import Plan, Preparation
+from stressnet.plan import Latency, Plan, Preparation, Sampling
 from stressnet.spec.load import load
 
 
@@ -49,6 +49,24 @@ def test_another_subnet_needs_another_net(plan: Plan) -> None:
     """What the whole net rests on is not changed under it."""
     with pytest.raises(UsageError, match="subnet of net 't' has changed"):
         compare(plan, replace(plan, subnet="10.0.0.0/24"), seen(plan))
+
+
+def test_streams_stay_as_they_are_led(plan: Plan) -> None:
+    """To lead open connections otherwise would cut them all, for good."""
+    direct, led = replace(plan, relay=""), replace(plan, relay="/opt/toxiproxy-server")
+    with pytest.raises(UsageError, match=r"are not led through relays, and those of the new plan are\Z"):
+        compare(direct, led, seen(plan))
+    with pytest.raises(UsageError, match="are led through relays, and those of the new plan are not"):
+        compare(led, direct, seen(plan))
+    assert not compare(led, replace(led, relay="/elsewhere/toxiproxy-server"), seen(plan))
+
+
+def test_what_only_the_agent_is_told_is_said(plan: Plan) -> None:
+    """Latencies and sampling change under nodes that go on."""
+    other = replace(plan, sampling=Sampling(5.0), latencies=(Latency("a", "b", 0.1, 0.0),))
+    changes = compare(plan, other, seen(plan))
+    assert changes
+    assert (changes.missing, changes.changed, changes.settings) == ((), (), ("latencies", "sampling"))
 
 
 def test_a_prepared_net_takes_no_more_nodes(plan: Plan) -> None:

@@ -74,7 +74,7 @@ def test_what_is_no_latency_is_refused(value: object) -> None:
 
 
 def test_a_rate_is_bits_a_second() -> None:
-    assert units.parse_rate("1Mbit/s") == 1e6
+    assert units.parse_rate, parse_size("1Mbit/s") == 1e6
     assert units.parse_rate("125kB/s") == 1e6
 
 
@@ -94,3 +94,14 @@ def test_a_duration_that_was_written_is_read_back(seconds: float) -> None:
 )
 def test_a_size_is_written_in_binary_units(size: int, text: str) -> None:
     assert units.format_size(size) == text
+
+
+@pytest.mark.parametrize(("text", "size"), [("1.5KiB", 1536), ("0.1KB", 100), ("1GB", 10**9)])
+def test_sizes_are_whole_bytes(text: str, size: int) -> None:
+    assert parse_size(text) == size
+
+
+def test_part_of_a_byte_is_refused() -> None:
+    with pytest.raises(QuantityError, match=r"1\.5B is no whole number of bytes") as error:
+        parse_size("1.5B")
+    assert error.value.example == "2B"
