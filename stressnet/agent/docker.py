@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import sys
 import time
 from collections.abc import Coroutine, Sequence
 from contextlib import aclosing
@@ -20,6 +19,7 @@ from typing import Any
 
 from stressnet.agent import cgroups, inspection
 from stressnet.agent.cgroups import Groups
+from stressnet.agent.complaints import complain
 from stressnet.agent.containerwiring import ContainerWiring, hosts_text, write_hosts
 from stressnet.agent.door import VOLUME, Door, Visit
 from stressnet.agent.enginesocket import EngineError, EngineSocket
@@ -92,7 +92,7 @@ class DockerRuntime:
         try:
             write_hosts(container.visit.pid, self._hosts)
         except OSError as error:  # what one node did to its own file is no reason to leave the others without
-            sys.stderr.write(f"agent: the hosts file of {container.name}: {error}\n")
+            complain(f"the hosts file of {container.name}: {error}")
 
     def _adopt(self) -> None:
         for pid in self._ledger.living():
@@ -352,7 +352,7 @@ class DockerRuntime:
     def _done(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()):
-            sys.stderr.write(f"agent: {error!r}\n")
+            complain(f"{error!r}")
 
 
 def limits_body(node: Node, limits: Limits, version: int) -> dict[str, int]:

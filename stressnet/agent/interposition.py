@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import sys
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from stressnet.agent.complaints import complain
 from stressnet.agent.relay import Change, Relay, RelayError
 from stressnet.agent.router import LAST_CODE, Count, Endpoint, Router
 from stressnet.agent.traffic import Traffic, abilities
@@ -167,7 +167,7 @@ class Interposition:
     def _mended(self, task: asyncio.Task[None]) -> None:
         self._mending.discard(task)
         if not task.cancelled() and (error := task.exception()):
-            sys.stderr.write(f"agent: a relay cannot be restarted: {error!r}\n")
+            complain(f"a relay cannot be restarted: {error!r}")
 
     # Who listens.
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-import sys
 import time
 from pathlib import Path
 from typing import Any
+
+from stressnet.agent.complaints import complain
 
 
 class Journal:
@@ -22,7 +23,7 @@ class Journal:
             with self._path.open("a", encoding="utf-8") as file:
                 file.write(json.dumps({**line, **particulars}, ensure_ascii=False) + "\n")
         except OSError as error:
-            sys.stderr.write(f"agent: the journal cannot be written: {error}; lost: {line} {particulars}\n")
+            complain(f"the journal cannot be written: {error}; lost: {line} {particulars}")
 
     def events(self) -> list[dict[str, Any]]:
         """Return all events; a torn last line is passed over."""

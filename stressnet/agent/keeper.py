@@ -9,13 +9,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
+from stressnet.agent.complaints import complain
 from stressnet.agent.hooks import Hooks
 from stressnet.agent.interposition import Counts, Interposition
 from stressnet.agent.nodefaults import NodeFaults
@@ -109,6 +109,8 @@ class Keeper:
         self.moved = asyncio.Event()
         """Set whenever that has changed; whoever waits for it clears it."""
         self._next = 1
+        self._behind = False
+        """Whether the file says less than is so, because it could not be written."""
         self.replan(plan)
 
     def replan(self, plan: Plan) -> None:
@@ -301,7 +303,9 @@ class Keeper:
         try:
             self._write()
         except OSError as error:  # a full disk keeps nothing from being healed
-            sys.stderr.write(f"agent: what was healed is not written down: {error}\n")
+            complain(f"what was healed is not written down yet: {error}")
+            self._behind = True
+            self._changed.set()
         self.moved.set()
         for one in sorted(gone):
             self._note(f"fault {state}", id=one)
@@ -349,12 +353,16 @@ class Keeper:
                     due = {kept.fault.id for kept in self._kept if kept.on and 0 < _end(kept) <= time.time()}
                     if due:
                         await self._heal(due, "ended")
-            except OSError as error:  # a relay that is just being restarted
-                sys.stderr.write(f"agent: faults cannot be ended yet: {error}\n")
+                    elif self._behind:
+                        self._write()
+            except OSError as error:  # a relay that is just being restarted, a disk that is still full
+                if due:
+                    complain(f"faults cannot be ended yet: {error}")
                 pause = _RETRY_S
             else:
                 ends = [_end(kept) for kept in self._kept if kept.on and _end(kept)]
                 pause = max(0.0, min(ends) - time.time()) if ends else None
+                pause = min(pause or _RETRY_S, _RETRY_S) if self._behind else pause
             self._changed.clear()
             try:
                 await asyncio.wait_for(self._changed.wait(), pause)
@@ -401,6 +409,7 @@ class Keeper:
         partial = self._path.with_suffix(".partial")
         partial.write_text(json.dumps({"next": self._next, "faults": [kept.to_raw() for kept in self._kept]}))
         partial.replace(self._path)
+        self._behind = False
 
 
 def _end(kept: Kept) -> float:

@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 from stressnet.agent import processes
+from stressnet.agent.complaints import complain
 
 
 class Ledger:
@@ -22,8 +23,13 @@ class Ledger:
         """Write down that this process may pass, and when."""
         found = processes.stat(pid)
         if found is not None:
-            with self._path.open("a", encoding="ascii") as file:
-                file.write(f"{pid} {found.began} {time.time():.3f}\n")
+            try:
+                with self._path.open("a", encoding="ascii") as file:
+                    file.write(f"{pid} {found.began} {time.time():.3f}\n")
+            except (
+                OSError
+            ) as error:  # the next agent will not know it; better than a process that nobody knows
+                complain(f"process {pid} is not written down: {error}")
 
     def living(self) -> dict[int, float]:
         """Return the processes that were let through and have not ended, each with the Unix time of its release."""

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from stressnet.agent.complaints import complain
+
 
 @dataclass(slots=True)
 class Life:
@@ -57,9 +59,12 @@ class Lives:
             life.ended, life.code, life.reason = True, code, reason
 
     def _note(self, **record: Any) -> None:
-        with self._path.open("a") as file:
-            file.write(json.dumps(record) + "\n")
         self._take(**record)
+        try:
+            with self._path.open("a") as file:
+                file.write(json.dumps(record) + "\n")
+        except OSError as error:  # the next agent may not know of it; this one does
+            complain(f"what became of {record['node']} is not written down: {error}")
 
     def get(self, node: str) -> Life | None:
         """Return a node's latest life, None where it has not started."""

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import asyncio
 import os
-import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 from stressnet.agent import kernel
+from stressnet.agent.complaints import complain
 
 PART_BYTES = 50_000_000
 PARTS = 2
@@ -41,7 +41,7 @@ def _trim_all(folder: Path, unable: set[str]) -> None:
             continue  # its node was removed meanwhile
         except OSError as error:  # a file system without holes: the log grows, and the agent's log says why
             unable.add(entry.name)
-            sys.stderr.write(f"agent: the log {entry.name} cannot be cut: {error}\n")
+            complain(f"the log {entry.name} cannot be cut: {error}")
 
 
 def trim(path: Path, part: int = PART_BYTES) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from stressnet.agent.runtime import Runtime
@@ -25,7 +26,9 @@ class Squeezing:
     def __init__(self, runtime: Runtime, directory: Path) -> None:
         self._runtime = runtime
         self._path = directory / _FILE
-        self._on: dict[str, Limits | None] = dict.fromkeys(self._read())
+        self._written = set(self._read())
+        """Names that are in the file: more of them do no harm."""
+        self._on: dict[str, Limits | None] = dict.fromkeys(self._written)
         """None: nobody knows what is on this node."""
 
     async def hold(self, wanted: Mapping[str, Limits], there: Iterable[str]) -> None:
@@ -36,7 +39,8 @@ class Squeezing:
         self._on = {name: on for name, on in self._on.items() if name in now} | dict.fromkeys(touched)
         if not touched:
             return
-        self._write()
+        if not self._written.issuperset(self._on):
+            self._write()
         limit = asyncio.Semaphore(_AT_ONCE)
 
         async def one(name: str) -> None:
@@ -50,7 +54,8 @@ class Squeezing:
             if isinstance(outcome, BaseException):
                 raise outcome
         self._on = {name: limits for name, limits in now.items() if limits != Limits()}
-        self._write()
+        with suppress(OSError):  # a full disk keeps no limit from being taken off
+            self._write()
 
     def _read(self) -> list[str]:
         try:
@@ -62,3 +67,4 @@ class Squeezing:
         partial = self._path.with_suffix(".partial")
         partial.write_text(json.dumps(sorted(self._on)))
         partial.replace(self._path)
+        self._written = set(self._on)

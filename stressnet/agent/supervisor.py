@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Literal, Protocol, TypeVar
 
 from stressnet.agent import kernel
+from stressnet.agent.complaints import complain
 from stressnet.agent.lives import Lives
 from stressnet.agent.matching import Matcher
 from stressnet.agent.probes import ProbeFailed, Prober
@@ -301,7 +302,10 @@ class Supervisor:
             return {}
 
     def _write_released(self) -> None:
-        self._write(_RELEASED, json.dumps(self._released))
+        try:
+            self._write(_RELEASED, json.dumps(self._released))
+        except OSError as error:  # a full disk keeps no node from starting again
+            complain(f"which nodes may start is not written down: {error}")
 
     def _write(self, name: str, text: str) -> None:
         """Write a file of the agent's, whole or not at all."""
