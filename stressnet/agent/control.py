@@ -28,6 +28,7 @@ class Control:
         self._nodes = NodeFaults(
             runtime, directory, lambda name: supervisor.observed[name].pid, supervisor.release
         )
+        self._disks = runtime.disks
         self._hooks = Hooks(
             plan,
             lambda name: lambda: supervisor.open_socket(name),
@@ -35,7 +36,7 @@ class Control:
             self.journal.note,
         )
         self.keeper = Keeper(plan, directory, self.links, self._nodes, self._hooks, self.journal.note)
-        self._meter = Meter(self.keeper, self.links, supervisor, self.journal.note)
+        self._meter = Meter(self.keeper, self.links, supervisor, runtime.disks, self.journal.note)
         supervisor.watcher = self
 
     async def run(self) -> None:
@@ -52,6 +53,7 @@ class Control:
             group.create_task(self.keeper.run())
             group.create_task(self._meter.run())
             group.create_task(self._hooks.run())
+            group.create_task(self._disks.run())
 
     async def under_control(self) -> None:
         """Wait until links are under control, or it is known why they are not."""
