@@ -47,12 +47,16 @@ class Estimate:
 
 
 def estimate(plan: Plan, kinds: Kinds) -> Estimate:
-    """Add up what the kinds say that their nodes take; a memory limit of a node caps its share."""
+    """Add up what the kinds say that their nodes take; a memory limit of a node caps its share.
+
+    A disk lies in memory, and is counted whole and beside that limit: what an earlier start of a node has written is
+    not counted to it.
+    """
     memory = files = most = 0
     extra = CONTAINER_MEMORY if plan.backend == "docker" else 0
     for node in plan.nodes:
         one = kinds.load(node.kind).kind.estimate
-        memory += min(one.memory, node.memory or one.memory) + extra
+        memory += min(one.memory, node.memory or one.memory) + node.disk + extra
         opened = one.files + len(node.knows)
         files += opened
         most = max(most, opened)

@@ -121,6 +121,8 @@ class Node:
     """CPUs, 0 for no limit."""
     memory: int
     """Bytes, 0 for no limit."""
+    disk: int
+    """Bytes of the file system, in memory, that its directory lies on; 0: it lies with all others on one disk."""
     start: Start
     data: Literal["fresh", "kept"]
     ready: Probe
@@ -239,6 +241,7 @@ def _preparation(raw: Mapping[str, Any]) -> Preparation:
 def _node(raw: Mapping[str, Any]) -> Node:
     return Node(
         **{
+            "disk": 0,  # what is up may be of a version that knew none
             **raw,
             "command": tuple(raw["command"]),
             "files": tuple(File(**item) for item in raw["files"]),

@@ -10,7 +10,7 @@ import json
 import os
 from collections.abc import Callable
 
-from stressnet.agent import kernel, netlink, nftables
+from stressnet.agent import disks, kernel, netlink, nftables
 from stressnet.agent.traffic import tried
 from stressnet.agent.world import enter
 
@@ -23,6 +23,7 @@ def main() -> None:
         found["veth"] = _outcome(_veth)
         found |= tried()
         found["nft"] = _outcome(_nft)
+        found["tmpfs"] = _outcome(disks.try_out)
     print(json.dumps(found))  # noqa: T201 - this is the program's answer
 
 

@@ -30,6 +30,7 @@ class Control:
         self._nodes = NodeFaults(
             runtime, directory, lambda name: supervisor.observed[name].pid, supervisor.release
         )
+        self._disks = runtime.disks
         self._hooks = Hooks(
             plan,
             lambda name: lambda: supervisor.open_socket(name),
@@ -38,7 +39,7 @@ class Control:
         )
         self.keeper = Keeper(plan, directory, self.links, self._nodes, self._hooks, self.journal.note)
         self.sampler = Sampler(supervisor, runtime, self.links, directory, self.journal.note)
-        self._meter = Meter(self.keeper, self.links, supervisor, self.journal.note)
+        self._meter = Meter(self.keeper, self.links, supervisor, runtime.disks, self.journal.note)
         supervisor.watcher = self
 
     async def run(self) -> None:
@@ -56,6 +57,7 @@ class Control:
             group.create_task(self._meter.run())
             group.create_task(self._hooks.run())
             group.create_task(self.sampler.run())
+            group.create_task(self._disks.run())
 
     async def under_control(self) -> None:
         """Wait until links are under control, or it is known why they are not."""

@@ -10,17 +10,19 @@ import asyncio
 import os
 import signal
 import time
-from collections.abc import Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from stressnet.agent import cgroups, inspection
+from stressnet.agent import cgroups, containerdisk, inspection
 from stressnet.agent.cgroups import Groups
 from stressnet.agent.complaints import complain
 from stressnet.agent.containerwiring import ContainerWiring, hosts_text, write_hosts
+from stressnet.agent.disks import Disks
 from stressnet.agent.door import VOLUME, Door, Visit
 from stressnet.agent.enginesocket import EngineError, EngineSocket
 from stressnet.agent.ledger import Ledger
@@ -64,6 +66,9 @@ class DockerRuntime:
         self._door = Door(volume, self._knock)
         self._ledger = Ledger(directory / "passed")
         self._squeezes: dict[str, Limits] = {}
+        self.disks = Disks(containerdisk.FOLDER, containerdisk.STAGING)
+        self._wanderer = ThreadPoolExecutor(1)
+        """The thread that enters mount namespaces of containers."""
         self._containers: dict[str, _Container] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -81,6 +86,7 @@ class DockerRuntime:
     def replan(self, plan: Plan) -> None:
         """Go on with a changed plan; gates that were strangers until now knock again by themselves."""
         self._plan = plan
+        self.disks.replan(plan)
         self._nodes = {node.name: node for node in plan.nodes}
         self._squeezes = {name: on for name, on in self._squeezes.items() if name in self._nodes}
         self._hosts = hosts_text(plan.nodes)
@@ -144,7 +150,7 @@ class DockerRuntime:
         # Before anybody hears of this run: what an earlier run wrote must not make it ready.
         self._log(name).unlink(missing_ok=True)
         container = self._enter(name, visit)
-        why = self._set_up(self._nodes[name], visit)
+        why = await self._set_up(self._nodes[name], visit)
         if not visit.alive():
             return
         if why:
@@ -153,14 +159,22 @@ class DockerRuntime:
         else:
             self._events.held(name)
 
-    def _set_up(self, node: Node, visit: Visit) -> str:
-        """Make the namespace what the plan says; return why it cannot be, empty where it is."""
+    async def _set_up(self, node: Node, visit: Visit) -> str:
+        """Make the namespaces what the plan says; return why they cannot be, empty where they are."""
+        try:
+            if node.disk:
+                await self._aside(containerdisk.attach, self.disks, node, visit)
+        except OSError as error:
+            return f"its disk cannot be set up: {error}"
         try:
             if not self._plan.egress:
                 self._wire(node, visit)
             return inspection.faults(visit.pid, node, egress=self._plan.egress)
         except OSError as error:
             return f"its namespace cannot be set up: {error}"
+
+    async def _aside(self, work: Callable[..., None], *args: object) -> None:
+        await asyncio.get_running_loop().run_in_executor(self._wanderer, work, *args)
 
     def _wire(self, node: Node, visit: Visit) -> None:
         namespace = os.open(f"/proc/{visit.pid}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
@@ -290,12 +304,13 @@ class DockerRuntime:
             await container.ended.wait()
 
     async def remove(self, names: Sequence[str]) -> None:
-        """Forget these nodes; the controller removes their containers."""
+        """Forget these nodes, and remove their disks; the controller removes their containers."""
         for name in names:
             container = self._containers.pop(name, None)
             if container is not None:
                 container.visit.close()
                 container.ended.set()
+            await self._aside(self.disks.remove, name)  # after what is still being made for an earlier knock
 
     def namespace(self, name: str) -> int:
         """Return a new descriptor of the network namespace of a node's container."""
@@ -325,6 +340,7 @@ class DockerRuntime:
             task.cancel()
         for container in self._containers.values():
             container.visit.close()
+        self._wanderer.shutdown(wait=False)
 
     async def _copy_log(self, name: str, since: float) -> None:
         """Keep the output of a node whose readiness is read from its log where the prober looks for it."""

@@ -177,15 +177,15 @@ class Keeper:
 
     async def _remember(self, fresh: Sequence[Kept], before: list[Fault]) -> None:
         """Write new faults down, or take them off again: what is not in the file would not outlive the agent."""
-        was = list(self._kept)
+        was = list(self._kept), self._next
         self._kept += fresh
+        self._next += len(fresh)  # before it is written: the next agent must not give these names again
         try:
             self._write()
         except OSError as error:
-            self._kept = was
+            self._kept, self._next = was
             await self._apply(before)
             raise FaultRefused(f"it cannot be written down: {error.strerror}") from error
-        self._next += len(fresh)
 
     async def renew(self, ids: Sequence[str], lease_s: float) -> None:
         """Let faults with a lease go on for so many seconds from now. LookupError for one that is not on."""

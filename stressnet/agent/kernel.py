@@ -12,6 +12,7 @@ import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+CLONE_FS = 0x00000200
 CLONE_NEWNS = 0x00020000
 CLONE_NEWUTS = 0x04000000
 CLONE_NEWIPC = 0x08000000
@@ -23,7 +24,9 @@ MS_RDONLY = 1
 MS_NOSUID = 2
 MS_NODEV = 4
 MS_NOEXEC = 8
+MS_REMOUNT = 32
 MS_BIND = 4096
+MS_MOVE = 8192
 MS_REC = 16384
 MS_PRIVATE = 1 << 18
 
@@ -32,7 +35,12 @@ MNT_DETACH = 2
 _AT_FDCWD = -100
 _AT_RECURSIVE = 0x8000
 _MOUNT_ATTR_RDONLY = 1
-_SYS_MOUNT_SETATTR = 442  # the same number on every architecture
+_OPEN_TREE_CLONE = 1
+_MOVE_MOUNT_F_EMPTY_PATH = 4
+# the same numbers on every architecture
+_SYS_OPEN_TREE = 428
+_SYS_MOVE_MOUNT = 429
+_SYS_MOUNT_SETATTR = 442
 
 _FALLOC_FL_KEEP_SIZE = 1
 _FALLOC_FL_PUNCH_HOLE = 2
@@ -85,6 +93,20 @@ def mount(source: str, target: str, kind: str = "", flags: int = 0, data: str = 
 def unmount(target: str) -> None:
     """Take a mount away at once, also while it is in use."""
     _check(_libc.umount2(target.encode(), MNT_DETACH), f"unmount {target}")
+
+
+def copy_mount(folder: str) -> int:
+    """Return a descriptor of a mount that shows a folder, and is nowhere yet; it may be put into another namespace."""
+    flags = _OPEN_TREE_CLONE | os.O_CLOEXEC
+    return _check(_libc.syscall(_SYS_OPEN_TREE, _AT_FDCWD, folder.encode(), flags), f"open_tree {folder}")
+
+
+def put_mount(descriptor: int, folder: str) -> None:
+    """Mount on a folder what `copy_mount` gave."""
+    _check(
+        _libc.syscall(_SYS_MOVE_MOUNT, descriptor, b"", _AT_FDCWD, folder.encode(), _MOVE_MOUNT_F_EMPTY_PATH),
+        f"move_mount {folder}",
+    )
 
 
 def set_read_only(target: str, *, read_only: bool, recursive: bool) -> None:

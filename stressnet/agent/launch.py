@@ -108,12 +108,13 @@ def _keep_only(stdin: int, stdout: int, stderr: int, tell: int) -> None:
 
 def _own_place(what: Launch) -> None:
     """Give the node its host name, and show it its own processes only: programs look themselves up in /proc."""
+    own = kernel.copy_mount(what.directory)  # here it may be a disk of its own, which the view does not show
     kernel.setns(what.network, kernel.CLONE_NEWNET)
     kernel.setns(what.view, kernel.CLONE_NEWNS)
     kernel.unshare(kernel.CLONE_NEWNS | kernel.CLONE_NEWUTS)
     socket.sethostname(what.hostname)
     # Its own directory stays writable, those of the others do not.
-    kernel.mount(what.directory, what.directory, "", kernel.MS_BIND)
+    kernel.put_mount(own, what.directory)
     for folder in (NODES, KEPT, PREPARE):
         kernel.set_read_only(folder, read_only=True, recursive=False)
     flags = kernel.MS_RDONLY | kernel.MS_NOSUID | kernel.MS_NODEV | kernel.MS_NOEXEC

@@ -1,4 +1,4 @@
-"""What faults on links achieve: measured when one goes on, every few seconds while it is on, and when it is over.
+"""What faults on links and disks achieve: measured when one goes on, every few seconds while on, and when it is over.
 
 A figure is measured or there is none: where nodes do not run, or another fault is in the way, the reason is kept.
 """
@@ -13,6 +13,7 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
+from stressnet.agent.disks import Disks
 from stressnet.agent.interposition import Counts, Interposition, Name, Note
 from stressnet.agent.keeper import Keeper, Kept
 from stressnet.agent.linkfigures import WORK, NotMeasured, Talk, in_place
@@ -41,10 +42,13 @@ _SILENCE_S = 0.5
 class Meter:
     """Measures the faults of one net in turn."""
 
-    def __init__(self, keeper: Keeper, links: Interposition, supervisor: Supervisor, note: Note) -> None:
+    def __init__(
+        self, keeper: Keeper, links: Interposition, supervisor: Supervisor, disks: Disks, note: Note
+    ) -> None:
         self._keeper = keeper
         self._links = links
         self._supervisor = supervisor
+        self._disks = disks
         self._note = note
         self._round = 0
         self._looked: dict[str, float] = {}
@@ -144,7 +148,9 @@ class Meter:
     async def _attempt(
         self, fault: Fault, links: Sequence[Name], holding: Holding
     ) -> tuple[list[tuple[Figure, str]], list[str]]:
-        """Measure once; return figures with the link that each is of, and why there are none of others."""
+        """Measure once; return figures with the link or node that each is of, and why there are none of others."""
+        if MEASURES[fault.kind] == "free space":
+            return self._disks.figures(fault.nodes)
         limit = asyncio.Semaphore(_AT_ONCE)
         figures: list[tuple[Figure, str]] = []
         reasons: list[str] = [] if links else [self._who_is_down(fault)]
@@ -207,8 +213,7 @@ class Meter:
             raise NotMeasured("another fault cuts some of its links")
         if shut:
             # Two witnesses that are not the rule itself: the next rule's counter, and the far end of the probes.
-            passed = float(arrived + through)
-            return [near(fault.kind, "packets passed", "count", 0.0, passed, offered + through)]
+            return [near(fault.kind, "packets passed", "count", 0.0, arrived + through, offered + through)]
         if any(one.drop for one in treated):
             under = Figure("packets under the rule", "count", sent, min(offered, sent), sent, None, sent)
             return [share_of("dropped", expected, dropped, offered), under] if offered else [under]

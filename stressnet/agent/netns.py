@@ -13,16 +13,18 @@ import signal
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from stressnet.agent import cgroups, kernel, processes
 from stressnet.agent.cgroups import Groups
+from stressnet.agent.disks import Disks, copy
 from stressnet.agent.launch import Launch
 from stressnet.agent.ledger import Ledger
 from stressnet.agent.programs import Programs, readable
 from stressnet.agent.runtime import Events
 from stressnet.agent.wiring import Wiring
-from stressnet.agent.world import NAMESPACES, RUN, TEMPORARY
+from stressnet.agent.world import NAMESPACES, NODES, RUN, TEMPORARY, UNFINISHED
 from stressnet.faults.squeeze import Limits
 from stressnet.plan import Node, Plan, Preparation
 
@@ -55,6 +57,7 @@ class NetnsRuntime:
         self._groups = cgroups.find()
         self._squeezes: dict[str, Limits] = {}
         self._view = view
+        self.disks = Disks(NODES, UNFINISHED)
 
     async def start(self, plan: Plan, events: Events) -> None:
         """Begin, and adopt what an earlier agent left running."""
@@ -68,6 +71,7 @@ class NetnsRuntime:
     def replan(self, plan: Plan) -> None:
         """Go on with a changed plan."""
         self._plan = plan
+        self.disks.replan(plan)
         self._nodes = {node.name: node for node in plan.nodes}
         self._squeezes = {name: on for name, on in self._squeezes.items() if name in self._nodes}
 
@@ -92,6 +96,8 @@ class NetnsRuntime:
     def _make(self, nodes: Sequence[Node]) -> None:
         for node in nodes:
             self._wiring.make(node)
+            if node.disk:
+                self.disks.make(node.name, partial(copy, self.disks.path(node.name)))
 
     async def release(self, name: str) -> None:
         """Start the node's program in its namespace."""
@@ -207,13 +213,14 @@ class NetnsRuntime:
         return os.path.ismount(self._wiring.path(name))
 
     async def remove(self, names: Sequence[str]) -> None:
-        """End these nodes and remove their namespaces, groups and logs."""
+        """End these nodes and remove their namespaces, disks, groups and logs."""
         await self.kill(names)
         await asyncio.to_thread(self._remove, [self._nodes[name] for name in names])
 
     def _remove(self, nodes: Sequence[Node]) -> None:
         for node in nodes:
             self._wiring.remove(node)
+            self.disks.remove(node.name)
             if self._groups:
                 cgroups.remove(self._groups, self._plan.net, node.name)
             (self._logs / f"{node.name}.log").unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""Faults on the processes of nodes: standing still, ended, started anew, squeezed."""
+"""Faults on the processes of nodes: standing still, ended, started anew, squeezed, without room on their disks."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from stressnet.agent.runtime import Runtime
 from stressnet.agent.squeezing import Squeezing
 from stressnet.faults.fault import Fault
 from stressnet.faults.kinds import KINDS
-from stressnet.faults.squeeze import squeezes
+from stressnet.faults.squeeze import fillings, squeezes
 
 _ROUNDS = 50
 """How often the processes of a node are gone through until none is left that still runs."""
@@ -40,12 +40,16 @@ class NodeFaults:
     async def problem(self, fault: Fault) -> str:
         """Return why this fault cannot be here, empty where it can."""
         kind = KINDS.get(fault.kind)  # none for what a kind of node declares
-        return await self._runtime.limits_problem() if kind and kind.needs == "cgroups" else ""
+        if kind and kind.needs == "cgroups":
+            return await self._runtime.limits_problem()
+        lacking = self._runtime.disks.lacking(fault.nodes) if fault.kind == "disk_full" else []
+        return f"no disk of its own: {', '.join(lacking)}" if lacking else ""
 
     async def hold(self, faults: Iterable[Fault], there: Iterable[str]) -> None:
         """Have these faults on, and no others. `there` are all nodes of the net."""
-        faults = list(faults)
+        faults, there = list(faults), list(there)
         await self._squeezing.hold(squeezes(faults), there)
+        self._runtime.disks.hold({name: free for name, free in fillings(faults).items() if name in there})
         paused = _nodes_of(faults, "pause")
         for name in sorted(paused - self._paused):
             freeze(self._pid_of(name))

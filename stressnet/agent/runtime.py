@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from stressnet.agent.cgroups import Groups
+from stressnet.agent.disks import Disks
 from stressnet.faults.squeeze import Limits
 from stressnet.plan import Plan
 
@@ -32,6 +33,9 @@ class Events(Protocol):
 
 class Runtime(Protocol):
     """Holds nodes at their gates and lets them go."""
+
+    disks: Disks
+    """The file systems of nodes that have one of their own."""
 
     async def start(self, plan: Plan, events: Events) -> None:
         """Begin, and report every node that the kernel shows to be held or running already."""

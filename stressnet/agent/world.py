@@ -27,6 +27,8 @@ KEPT = f"{RUN}/kept"
 TEMPORARY = f"{RUN}/tmp"
 """TMPDIR of nodes."""
 NAMESPACES = f"{RUN}/netns"
+UNFINISHED = f"{RUN}/unfinished"
+"""Where disks of nodes are mounted while they are filled."""
 
 _DEVICES = ("null", "zero", "full", "random", "urandom", "tty")
 
@@ -121,6 +123,9 @@ def _agent(directory: str, view: int) -> None:
 def _end(options: Options) -> None:
     init.end_everyone_else()
     cgroups.remove_net(options.net)
+    for name in os.listdir(NODES):
+        with suppress(OSError):  # it has no disk of its own; what has one cannot be removed before that
+            kernel.unmount(f"{NODES}/{name}")
     shutil.rmtree(options.directory, ignore_errors=True)
     with suppress(OSError):
         os.rmdir(options.kept)  # succeeds only where nothing is kept

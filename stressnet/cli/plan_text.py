@@ -93,7 +93,8 @@ def _start(start: Start) -> str:
 
 def _limits(node: Node) -> str:
     words = [f"{node.cpu:g} CPU"] if node.cpu else []
-    return ", ".join([*words, *([format_size(node.memory)] if node.memory else [])])
+    words += [format_size(node.memory)] if node.memory else []
+    return ", ".join([*words, *([f"disk {format_size(node.disk)}"] if node.disk else [])])
 
 
 def _programs(plan: Plan) -> list[str]:

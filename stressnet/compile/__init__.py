@@ -134,6 +134,11 @@ def _warnings(loaded: Loaded, groups: Sequence[Resolved]) -> list[str]:
     regions = loaded.topology.regions
     empty = [name for name in regions if not any(group.settings.region == name for group in groups)]
     warnings += [f"the region {name!r} has no nodes" for name in empty]
+    warnings += [
+        f"the disk of {group.name} lies in memory: a node that fills it goes over its limit of memory before"
+        for group in groups
+        if group.settings.disk and group.settings.memory and group.settings.disk >= group.settings.memory
+    ]
     return warnings
 
 

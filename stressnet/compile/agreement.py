@@ -26,6 +26,13 @@ def disagreements(group: Resolved, resolver: Resolver, backend: Backend) -> Iter
             "a kind with a file that says `config: true`",
             key=True,
         )
+    if settings.disk and settings.data == "kept":
+        yield source.problem(
+            resolver.origin(group.name, "disk"),
+            "a disk in memory, which ends with the net, for data that is kept",
+            "`data: fresh`, or no disk",
+            key=True,
+        )
     yield from _overlaps(group, resolver)
     yield from _words(group, resolver)
     yield from _labels(group, resolver)

@@ -47,6 +47,7 @@ class GroupRenderer:
             "ports": tuple(Port(name, *port) for name, port in group.ports.items()),  # type: ignore[arg-type]
             "cpu": settings.cpu or 0.0,
             "memory": settings.memory or 0,
+            "disk": settings.disk or 0,
             "start": start,
             "data": settings.data or "fresh",
             "ready_timeout_s": kind.ready_timeout,

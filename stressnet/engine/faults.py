@@ -85,6 +85,8 @@ def compose(wish: Wish, plan: Plan, observed: Observation, now: float, seed: int
         nodes = aim.nodes(kind, wish.targets)
     if begins_afresh(kind.name, parameters):
         problems.extend(_cannot_begin_afresh(plan, nodes))
+    if kind.name == "disk_full":
+        problems.extend(_without_disk(plan, nodes))
     if kind.layer == "protocol":
         problems += _not_declared(kind, plan, nodes)
     if problems:
@@ -103,6 +105,14 @@ def _cannot_begin_afresh(plan: Plan, names: Sequence[str]) -> Iterator[Problem]:
         if plan.node(name).data == "kept":
             allowed = "nodes with `data: fresh`"
             yield Problem("data=fresh", 0, 0, "", f"{name} keeps its data, as the topology says", allowed)
+
+
+def _without_disk(plan: Plan, names: Sequence[str]) -> Iterator[Problem]:
+    for name in names:
+        if not plan.node(name).disk:
+            yield Problem(
+                "--on", 0, 0, "", f"{name} has no disk of its own", "nodes with `disk: SIZE` in the topology"
+            )
 
 
 def _not_declared(kind: FaultKind, plan: Plan, nodes: Sequence[str]) -> Iterator[Problem]:

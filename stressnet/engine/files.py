@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 from collections.abc import Mapping, Sequence
@@ -15,6 +16,7 @@ from stressnet.backends.base import Backend
 from stressnet.errors import StageError
 from stressnet.plan import File, Node, Plan, Preparation
 from stressnet.spec.placeholders import PREPARED_TOKEN
+from stressnet.spec.units import format_size
 
 
 async def stage(plan: Plan, nodes: Sequence[Node], backend: Backend) -> None:
@@ -31,6 +33,27 @@ async def stage(plan: Plan, nodes: Sequence[Node], backend: Backend) -> None:
         directory.mkdir(parents=True, exist_ok=True)
         for file in files:
             write(directory, file)
+    _check_room(plan, nodes)
+
+
+def _check_room(plan: Plan, nodes: Sequence[Node]) -> None:
+    """StageError with all nodes whose disks are too small for what has been written for them."""
+    page = os.sysconf("SC_PAGE_SIZE")
+    lacking = []
+    for node in nodes:
+        if node.disk:
+            files = (path for path in state.node_directory(plan.net, node).rglob("*") if path.is_file())
+            needed = sum(-(-path.stat().st_size // page) * page for path in files)
+            if needed > node.disk:
+                lacking.append(
+                    f"{node.name} ({format_size(needed)}, and its disk has {format_size(node.disk)})"
+                )
+    if lacking:
+        more = f" and {len(lacking) - 5} more" if lacking[5:] else ""
+        raise StageError(
+            f"the first files do not fit on the disk of {', '.join(lacking[:5])}{more}",
+            hints=("raise `disk` in the topology",),
+        )
 
 
 async def _prepare(plan: Plan, preparation: Preparation, nodes: Sequence[Node], backend: Backend) -> None:

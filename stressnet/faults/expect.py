@@ -10,7 +10,7 @@ from typing import Literal
 from stressnet.faults.compose import FOREVER_MS, Link, Packet, Toxic
 
 Stream = Literal["upstream", "downstream"]
-Measure = Literal["round trip", "throughput", "bytes", "end", "datagrams", "packets", "toxics"]
+Measure = Literal["round trip", "throughput", "bytes", "end", "datagrams", "packets", "toxics", "free space"]
 
 MEASURES: Mapping[str, Measure] = {
     "drop": "packets",
@@ -25,6 +25,7 @@ MEASURES: Mapping[str, Measure] = {
     "reset": "end",
     "cut": "bytes",
     "slice": "toxics",
+    "disk_full": "free space",
 }
 """How a kind of fault is measured. Of streams it is also asked whether the relay has the toxics that it should."""
 

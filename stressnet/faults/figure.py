@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -25,6 +26,8 @@ class Tolerance:
 _DELAY = Tolerance(least=2e-3, share=0.02)
 _RATE = Tolerance(share=0.05)
 _EXACT = Tolerance()
+_PAGE = Tolerance(least=os.sysconf("SC_PAGE_SIZE"))
+"""What file systems in memory count in."""
 
 TOLERANCES: Mapping[str, Tolerance] = {
     "partition": _EXACT,
@@ -38,6 +41,7 @@ TOLERANCES: Mapping[str, Tolerance] = {
     "reset": _DELAY,
     "cut": _EXACT,
     "slice": _EXACT,
+    "disk_full": _PAGE,
 }
 """By kind of fault. A `drop` has the interval of CONFIDENCE instead."""
 CONFIDENCE = 0.99

@@ -52,7 +52,7 @@ class FaultKind:
     summary: str
     parameters: tuple[Parameter, ...] = ()
     needs: str = ""
-    """An ability of the machine: "nft", "tc", "netem", "relay", "cgroups"; "": none."""
+    """An ability of the machine: "nft", "tc", "netem", "relay", "cgroups", "tmpfs"; "": none."""
     momentary: bool = False
     """It is over as soon as it is done, so it takes no time to live."""
 

@@ -46,4 +46,11 @@ NODE = (
         (Parameter("memory", "size", "how much", "64MiB", least=6 * 2**20, most=2**50),),
         needs="cgroups",
     ),
+    FaultKind(
+        "disk_full",
+        "node",
+        "the node's file system has no room for more than this; for nodes with a `disk` in the topology",
+        (Parameter("free", "size", "how much stays free", "1MiB", 0.0, most=2**50, step=4096),),
+        needs="tmpfs",
+    ),
 )

@@ -1,4 +1,4 @@
-"""What holds for a node when several faults squeeze it: of each resource, the narrowest."""
+"""What holds for a node when several faults squeeze it, or fill its disk: of each resource, the narrowest."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from stressnet.faults.fault import Fault
+from stressnet.faults.kinds import KINDS
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,16 @@ def squeezes(faults: Iterable[Fault]) -> dict[str, Limits]:
             asked = Limits(cpu=amount) if fault.kind == "cpu" else Limits(memory=int(amount))
             for name in fault.nodes:
                 found[name] = found.get(name, Limits()).within(asked)
+    return found
+
+
+def fillings(faults: Iterable[Fault]) -> dict[str, int]:
+    """Return how many bytes faults leave free on each node's disk that one of them fills."""
+    found: dict[str, int] = {}
+    for fault in faults:
+        if fault.kind == "disk_full":
+            free = int(KINDS["disk_full"].number(fault.parameters, "free"))
+            found |= {name: min(free, found.get(name, free)) for name in fault.nodes}
     return found
 
 

@@ -140,6 +140,13 @@ def _memory(value: Any) -> int:
     return size
 
 
+def _disk(value: Any) -> int:
+    size: int = _quantity(parse_size)(value)
+    if not 2**16 <= size <= 2**46:
+        raise refuse(show(value), "64KiB to 64TiB")
+    return size
+
+
 def whole(least: int, most: int) -> Any:
     """Return the checks of a whole number within bounds."""
 
@@ -196,4 +203,5 @@ LatencyText = Annotated[
     tuple[float, float], *_field(_quantity(parse_latency), type="string", examples=["80ms ± 5ms"])
 ]
 MemorySize = Annotated[int, *_field(_memory, type="string", examples=["256MiB"])]
+DiskSize = Annotated[int, *_field(_disk, type="string", examples=["64MiB"])]
 CpuShare = Annotated[float, *_field(_cpu, type="number", minimum=0.01, maximum=1024)]

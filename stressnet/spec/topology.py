@@ -11,6 +11,7 @@ from stressnet.spec.fields import (
     AlsoWritten,
     Command,
     CpuShare,
+    DiskSize,
     ImageName,
     Label,
     LatencyText,
@@ -159,6 +160,11 @@ class Settings(Model):
     ready: ReadyProbe | None = Field(default=None, description="Readiness probe in place of the kind's.")
     cpu: CpuShare | None = Field(default=None, description="Limit in CPUs, as in 0.5 or 2.")
     memory: MemorySize | None = Field(default=None, description="Limit of memory, as in `256MiB`.")
+    disk: DiskSize | None = Field(
+        default=None,
+        description="Size of a file system of its own for the directory of each node, as in `64MiB`. It lies in "
+        "memory; only with `data: fresh`.",
+    )
     data: Data | None = Field(
         default=None,
         description="`fresh` starts from nothing each time, `kept` keeps the node's directory between runs.",

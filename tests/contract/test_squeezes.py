@@ -217,6 +217,7 @@ def test_a_squeeze_outlives_the_agent_and_ends_with_its_fault(backend: str, tmp_
             assert [one.fault.id for one in await standing(net) if not one.over] == ids
             assert (squeezed.cpus(), squeezed.bytes()) == (0.5, 64 * 2**20)
             await _replace_agent(plan, net)
+            assert await put(plan, net, "cpu", "cpu=0.9", on="a") not in ids  # a name is given once
             await heal(net, [], everything=True)
             assert (squeezed.cpus(), squeezed.bytes()) == (0.0, 256 * 2**20)
 

@@ -20,6 +20,15 @@ def test_memory_and_files_are_added_up_and_a_limit_caps_memory() -> None:
     assert needed.files_each == 204
 
 
+def test_a_disk_counts_whole_and_beside_a_limit_of_memory() -> None:
+    sets = ["nodes.late.memory=10MiB", "nodes.late.disk=64MiB", "nodes.validator.disk=1MiB"]
+    plan = compile_plan(load(topology("cometbft"), sets), KINDS)
+    assert estimate(plan, KINDS).memory == (4 * (60 + 1) + 10 + 64) * MIB
+    assert plan.warnings == (
+        "the disk of late lies in memory: a node that fills it goes over its limit of memory before",
+    )
+
+
 def test_containers_take_more() -> None:
     loaded = load(topology("cometbft"))
     netns, docker = (estimate(compile_plan(loaded, KINDS, backend=one), KINDS) for one in ("netns", "docker"))

@@ -120,6 +120,22 @@ def test_a_node_that_keeps_its_data_cannot_begin_afresh() -> None:
     ]
 
 
+def test_only_a_disk_of_its_own_can_be_full() -> None:
+    """All nodes that have none are named; a size that the kernel does not count in is refused as well."""
+    plan = replace(
+        PLAN, nodes=tuple(replace(node, disk=2**20 if node.group == "us" else 0) for node in PLAN.nodes)
+    )
+    found = compose(wish("disk_full", on="us"), plan, Observation(), NOW, seed=1)
+    assert (found.nodes, found.parameters) == (("us-1", "us-2", "us-3", "us-4"), {"free": 0.0})
+    with pytest.raises(InputError) as error:
+        compose(wish("disk_full", "free=1kB", on="boot,us,late"), plan, Observation(), NOW, seed=1)
+    assert error.value.message.splitlines() == [
+        "--on: boot has no disk of its own; allowed: nodes with `disk: SIZE` in the topology",
+        "--on: late has no disk of its own; allowed: nodes with `disk: SIZE` in the topology",
+        "free=1kB: 1kB is between two steps; allowed: multiples of 4KiB",
+    ]
+
+
 def test_rest_on_both_sides_has_no_meaning() -> None:
     assert "'rest' without another side" in refused(wish("reject", source="rest", target="rest"))[0]
 

@@ -90,3 +90,16 @@ def test_a_kept_identity_counts_before_a_new_one(plan: Any) -> None:
     (folder / "id").write_text("id-of-old")
     folders = staged(kept, Made())
     assert json.loads((folders["a"] / "peers.json").read_text())["peers"] == ["id-of-old"]
+
+
+def test_disks_that_are_too_small_for_the_first_files_are_named(plan: Any) -> None:
+    """All of them at once, with what is needed in whole pages; one that has the room is not."""
+    small = plan(", disk: 64KiB")
+    for name in ("a", "b"):
+        folder = state.node_directory("net", small.node(name))
+        folder.mkdir(parents=True)
+        (folder / "chain").write_bytes(bytes(65_000))
+    with pytest.raises(StageError, match=r"disk of a \(\d+KiB, and its disk has 64KiB\), b \(") as error:
+        staged(small, Made())
+    assert error.value.hints == ("raise `disk` in the topology",)
+    assert staged(plan(", disk: 1MiB"), Made())

@@ -209,10 +209,12 @@ class DockerBackend:
         """Remove the containers of these nodes; the agent forgets them."""
         async with await self.connect() as connection:
             await connection.call("remove", names=list(names))
-        async with Calls() as calls:
-            nodes = (await calls.run(things_of, self._engine, self._net)).nodes()
-            wanted = [nodes[name]["Id"] for name in names if name in nodes]
-            await asyncio.gather(*(calls.run(remove_container, self._engine, item) for item in wanted))
+            async with Calls() as calls:
+                nodes = (await calls.run(things_of, self._engine, self._net)).nodes()
+                wanted = [nodes[name]["Id"] for name in names if name in nodes]
+                await asyncio.gather(*(calls.run(remove_container, self._engine, item) for item in wanted))
+            # A gate that stood there has knocked again meanwhile, and its node got another disk.
+            await connection.call("remove", names=list(names))
 
     async def destroy(self, *, data: bool = False) -> None:
         """Remove everything that carries the net's label; the volumes with kept data only if `data`."""

@@ -33,6 +33,8 @@ AGENT_CAPABILITIES = (
     "SYS_ADMIN",  # to enter them
     "SYS_PTRACE",  # to see which namespace a process is in
     "KILL",  # to stop nodes whose image runs as another user
+    "SYS_CHROOT",  # without it nobody enters a mount namespace: there the disks of nodes are mounted
+    "CHOWN",  # the first files on a disk are the node's
 )
 AGENT_CAPABILITIES_USERNS = (
     "DAC_OVERRIDE",  # its files and its volume belong to the engine's mapped root there, which it is not

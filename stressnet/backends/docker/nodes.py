@@ -59,7 +59,9 @@ class Containers:
         only = {file.path for file in node.files} if self._has_kept_data(node) else None
         with explained(f"making the container of node {node.name!r}"):
             made = create_named(self._engine, body, bodies.container_name(self._plan.net, node.name))
-            content = files_archive(node, directory, facts, only=only)
+            # The agent brings them to the node's disk, and gives them to the node there.
+            owner_of_files = replace(facts, uid=0, gid=0) if node.disk else facts
+            content = files_archive(node, directory, owner_of_files, only=only)
             if content:
                 self._engine.put_archive(made, "/", content)
         return made

@@ -21,6 +21,7 @@ import docker.errors
 
 from stressnet.backends.docker import bodies
 from stressnet.backends.docker.calls import Calls
+from stressnet.backends.docker.description import disks_fault
 from stressnet.backends.docker.found import labels_of, things_of
 from stressnet.backends.docker.ownership import create_named, foreign_net, owner
 from stressnet.errors import EnvironmentProblem, StageError
@@ -51,6 +52,11 @@ async def open_place(engine: docker.APIClient, plan: Plan, origin: bodies.Origin
         there, name, facts = await asyncio.gather(asked, image, calls.run(_facts, engine))
         if there:
             raise foreign_net(plan.net)
+        fault = disks_fault(facts)
+        if fault and any(node.disk for node in plan.nodes):
+            raise EnvironmentProblem(
+                f"nodes cannot have disks of their own here: {fault}", hints=("leave out `disk`",)
+            )
         work = [calls.run(_make_agent, engine, plan, origin, name, facts)]
         if plan.egress:
             work.append(calls.run(_make_network, engine, plan, origin))

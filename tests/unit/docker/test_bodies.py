@@ -10,10 +10,11 @@ import pytest
 from stressnet.backends.docker import bodies
 from stressnet.plan import Node, Plan, Probe, Start
 
+AGENT_CAPABILITIES = {"NET_ADMIN", "SYS_ADMIN", "SYS_PTRACE", "KILL", "SYS_CHROOT", "CHOWN"}
 NODE = Node(
     name="a-1", index=0, kind_index=0, group="a", kind="generic", role="node", region="", host="", labels={},
     address="10.0.0.2", image="some/image:1", binary="", command=("run", "it"), env={"KEY": "value"},
-    directory="/run/stressnet/nodes/a-1", files=(), ports=(), cpu=0.0, memory=0, start=Start(), data="fresh",
+    directory="/run/stressnet/nodes/a-1", files=(), ports=(), cpu=0.0, memory=0, disk=0, start=Start(), data="fresh",
     ready=Probe("started"), ready_timeout_s=30.0, height=None, peers=None, metrics=None,
     stop_signal="SIGINT", stop_timeout_s=2.5, knows=(),
 )  # fmt: skip
@@ -62,12 +63,12 @@ def test_limits_are_those_of_the_plan() -> None:
 
 
 def test_no_container_is_privileged() -> None:
-    """Capabilities are named: nodes lose the one that forges packets, the agent has four."""
+    """Capabilities are named: nodes lose the one that forges packets, the agent has six."""
     agent = bodies.agent(PLAN, ORIGIN, "image", "/var/run/docker.sock", security=())["HostConfig"]
     assert "Privileged" not in agent
     assert "Privileged" not in body()["HostConfig"]
     assert agent["CapDrop"] == ["ALL"]
-    assert set(agent["CapAdd"]) == {"NET_ADMIN", "SYS_ADMIN", "SYS_PTRACE", "KILL"}
+    assert set(agent["CapAdd"]) == AGENT_CAPABILITIES
     assert "NET_RAW" in body()["HostConfig"]["CapDrop"]
 
 
@@ -75,7 +76,7 @@ def test_the_agent_is_itself_where_the_engine_maps_users() -> None:
     """It shares the machine's processes there too, and may write what belongs to the mapped root; nowhere else."""
     agent = bodies.agent(PLAN, ORIGIN, "image", "/var/run/docker.sock", security={"userns"})["HostConfig"]
     assert agent["UsernsMode"] == "host"
-    assert set(agent["CapAdd"]) == {"NET_ADMIN", "SYS_ADMIN", "SYS_PTRACE", "KILL", "DAC_OVERRIDE"}
+    assert set(agent["CapAdd"]) == AGENT_CAPABILITIES | {"DAC_OVERRIDE"}
     assert agent["SecurityOpt"] == ["no-new-privileges"]
 
 

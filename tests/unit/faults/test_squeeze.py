@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import permutations
 
 from stressnet.faults.fault import Fault
-from stressnet.faults.squeeze import Limits, squeezes
+from stressnet.faults.squeeze import Limits, fillings, squeezes
 
 FAULTS = (
     Fault("f1", "cpu", {"cpu": 0.5}, nodes=("a", "b")),
@@ -35,3 +35,15 @@ def test_no_limit_is_no_narrow_limit() -> None:
     assert Limits(0.5, 0).within(Limits(0.0, 2**20)) == Limits(0.5, 2**20)
     assert Limits(0.5, 2**20).within(Limits(2.0, 2**30)) == Limits(0.5, 2**20)
     assert Limits().within(Limits()) == Limits()
+
+
+def test_of_several_faults_on_a_disk_the_one_that_leaves_least_wins() -> None:
+    """Without a parameter nothing is left, and nothing is not the same as no fault."""
+    full, some = (
+        Fault("f1", "disk_full", {}, nodes=("a",)),
+        Fault("f2", "disk_full", {"free": 4096.0}, nodes=("a", "b")),
+    )
+    for order in permutations((full, some, *FAULTS)):
+        assert fillings(order) == {"a": 0, "b": 4096}
+    assert fillings([some]) == {"a": 4096, "b": 4096}
+    assert fillings(FAULTS) == {}
