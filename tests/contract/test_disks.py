@@ -214,7 +214,7 @@ def test_a_node_that_has_ended_goes_on_with_its_disk(backend: str, tmp_path: Pat
             async with await net.connect() as agent:
                 await agent.call("stop", names=["a"])
             await reconcile(plan, net, Quiet())
-            assert await asked(net, "open('starts').read() == 'xx'")
+            await until(lambda: asked(net, "open('starts').read() == 'xx'"))
             assert await asked(net, "os.stat('data').st_size > 65536 and size.f_bavail == 0")
 
     asyncio.run(scene())
