@@ -19,6 +19,7 @@ from stressnet.agent.complaints import complain
 from stressnet.agent.hooks import Hooks
 from stressnet.agent.interposition import Counts, Interposition
 from stressnet.agent.nodefaults import NodeFaults
+from stressnet.agent.router import Count
 from stressnet.faults.compose import Incompatible, packets, toxics
 from stressnet.faults.declared import with_declared
 from stressnet.faults.expect import Holding
@@ -72,15 +73,25 @@ class Kept:
         now["lease_ends_at"] = self.lease_ends_at
         return {**self.fault.to_raw(), **now, "achieved": self.achieved}
 
+    def to_file(self) -> dict[str, Any]:
+        """Return what the next agent must know: beside all that is told, what its links had counted before."""
+        links = [link for link in self.fault.links if self.on and link in self.before]
+        before = [[*link, self.before[link].connections, self.before[link].dropped] for link in links]
+        return {**self.to_raw(), "before": before}
+
     @classmethod
     def from_raw(cls, raw: dict[str, Any]) -> Kept:
-        """Read what `to_raw` wrote; counts of before are not kept."""
+        """Read what `to_file` wrote."""
         over = raw["state"] not in _ON
         return cls(
             Fault.from_raw(raw),
             raw["state"],
             float(raw["since"]),
             float(raw["until"]) if over else 0.0,
+            before={
+                (source, target): Count(connections=connections, dropped=dropped)
+                for source, target, connections, dropped in raw.get("before", ())
+            },
             achieved=raw["achieved"],
             hits=raw["hits"],
             lease_ends_at=float(raw["lease_ends_at"]),
@@ -267,6 +278,15 @@ class Keeper:
                 )
                 raise FaultRefused(f"{shorten(both)}: {fault.kind} is on already, by {which}")
 
+    def _check_alive(self, restart: Fault, others: Iterable[Fault]) -> None:
+        """FaultRefused where a node is to stay dead: to start it would end what another fault asks for."""
+        for other in others:
+            both = [name for name in restart.nodes if name in other.nodes and other.kind == "kill"]
+            if both:
+                raise FaultRefused(
+                    f"{shorten(both)}: killed by {other.id or 'another'}, until that is healed"
+                )
+
     def _check(self, faults: Sequence[Fault]) -> None:
         known = {node.name for node in self._plan.nodes}
         for place, fault in enumerate(faults):
@@ -281,6 +301,8 @@ class Keeper:
                 raise FaultRefused(f"the net has no node {name!r}")
             if kind.layer == "protocol":
                 self._check_declared(fault, [*self._on(), *faults[:place]])
+            if kind.name == "restart":
+                self._check_alive(fault, [*self._on(), *faults[:place]])
 
     async def heal(self, ids: Sequence[str], state: State = "healed") -> list[str]:
         """Take faults off; return which. LookupError for one that is not on, and then nothing is healed."""
@@ -407,7 +429,9 @@ class Keeper:
         over = [kept for kept in self._kept if not kept.on][-_REMEMBERED:]
         self._kept = sorted([*on, *over], key=lambda kept: int(kept.fault.id[1:]))
         partial = self._path.with_suffix(".partial")
-        partial.write_text(json.dumps({"next": self._next, "faults": [kept.to_raw() for kept in self._kept]}))
+        partial.write_text(
+            json.dumps({"next": self._next, "faults": [kept.to_file() for kept in self._kept]})
+        )
         partial.replace(self._path)
         self._behind = False
 
