@@ -19,6 +19,8 @@ from pathlib import Path
 ROOT = Path("/sys/fs/cgroup")
 OWN = Path("/proc/self/cgroup")
 PREFIX = "stressnet."
+_NO_LIMIT = 2**62
+"""Version 1 writes no limit as nearly this, or twice."""
 PERIOD_US = 100_000
 """The CPU controller's accounting period; the kernel's own default."""
 
@@ -146,6 +148,30 @@ def groups_inside(pid: int) -> Groups | None:
         return Groups(root, root)
     groups = Groups(root / "cpu", root / "memory")
     return groups if groups.cpu.is_dir() and groups.memory.is_dir() else None
+
+
+def cpu_limit(groups: Groups) -> float:
+    """Return the CPUs that a group may use, 0 for no limit. OSError where it is gone, here and in what follows."""
+    if (groups.cpu / "cpu.max").exists():
+        quota, period = (groups.cpu / "cpu.max").read_text().split()
+        return 0.0 if quota == "max" else int(quota) / int(period)
+    limit = int((groups.cpu / "cpu.cfs_quota_us").read_text())
+    return limit / int((groups.cpu / "cpu.cfs_period_us").read_text()) if limit > 0 else 0.0
+
+
+def memory_limit(groups: Groups) -> int:
+    """Return the bytes that a group may use, 0 for no limit."""
+    if (groups.memory / "memory.max").exists():
+        text = (groups.memory / "memory.max").read_text().strip()
+        return 0 if text == "max" else int(text)
+    limit = int((groups.memory / "memory.limit_in_bytes").read_text())
+    return limit if limit < _NO_LIMIT else 0
+
+
+def memory_used(groups: Groups) -> int:
+    """Return the bytes that a group uses."""
+    name = "memory.current" if (groups.memory / "memory.current").exists() else "memory.usage_in_bytes"
+    return int((groups.memory / name).read_text())
 
 
 def join(groups: Sequence[str], members: Callable[[], Sequence[int]]) -> None:

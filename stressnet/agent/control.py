@@ -13,6 +13,7 @@ from stressnet.agent.journal import Journal
 from stressnet.agent.keeper import Keeper
 from stressnet.agent.measure import Meter
 from stressnet.agent.nodefaults import NodeFaults
+from stressnet.agent.nodemeter import NodeMeter
 from stressnet.agent.runtime import Runtime
 from stressnet.agent.sampler import Sampler
 from stressnet.agent.supervisor import Supervisor
@@ -39,7 +40,14 @@ class Control:
         )
         self.keeper = Keeper(plan, directory, self.links, self._nodes, self._hooks, self.journal.note)
         self.sampler = Sampler(supervisor, runtime, self.links, directory, self.journal.note)
-        self._meter = Meter(self.keeper, self.links, supervisor, runtime.disks, self.journal.note)
+        self._meter = Meter(
+            self.keeper,
+            self.links,
+            supervisor,
+            runtime.disks,
+            NodeMeter(supervisor, runtime, self.keeper.on),
+            self.journal.note,
+        )
         supervisor.watcher = self
 
     async def run(self) -> None:

@@ -135,16 +135,17 @@ class Keeper:
         if self._links.problem and not any(kept.on for kept in self._kept):
             return
         await self._links.adopt()
-        self._hooks.adopt(fault for fault in self._on() if self._layer(fault) == "protocol")
+        self._hooks.adopt(fault for fault in self.on() if self._layer(fault) == "protocol")
         await self.settle()
 
     async def settle(self) -> None:
         """Put in place what the faults that are on amount to."""
         async with self._lock:
-            await self._apply(self._on())
+            await self._apply(self.on())
             self.moved.set()
 
-    def _on(self) -> list[Fault]:
+    def on(self) -> list[Fault]:
+        """Return the faults that are on."""
         return [kept.fault for kept in self._kept if kept.on]
 
     async def add(self, faults: Sequence[Fault], lease_s: float = 0.0) -> tuple[list[str], list[str]]:
@@ -160,7 +161,7 @@ class Keeper:
                     raise FaultRefused(f"{fault.kind} cannot be done here: {why}")
             done, notes = self._as_possible(faults)
             named = [replace(fault, id=f"f{self._next + place}") for place, fault in enumerate(done)]
-            before = self._on()
+            before = self.on()
             momentary = [fault for fault in named if self._kinds[fault.kind].momentary]
             try:
                 await self._apply([*before, *(fault for fault in named if fault not in momentary)])
@@ -300,14 +301,14 @@ class Keeper:
             for name in {*fault.nodes, *(name for link in fault.links for name in link)} - known:
                 raise FaultRefused(f"the net has no node {name!r}")
             if kind.layer == "protocol":
-                self._check_declared(fault, [*self._on(), *faults[:place]])
+                self._check_declared(fault, [*self.on(), *faults[:place]])
             if kind.name == "restart":
-                self._check_alive(fault, [*self._on(), *faults[:place]])
+                self._check_alive(fault, [*self.on(), *faults[:place]])
 
     async def heal(self, ids: Sequence[str], state: State = "healed") -> list[str]:
         """Take faults off; return which. LookupError for one that is not on, and then nothing is healed."""
         async with self._lock:
-            on = {fault.id for fault in self._on()}
+            on = {fault.id for fault in self.on()}
             for unknown in [one for one in ids if one not in on]:
                 raise LookupError(unknown)
             return await self._heal(set(ids), state)
@@ -315,10 +316,10 @@ class Keeper:
     async def heal_all(self) -> list[str]:
         """Take off everything that is on."""
         async with self._lock:
-            return await self._heal({fault.id for fault in self._on()}, "healed")
+            return await self._heal({fault.id for fault in self.on()}, "healed")
 
     async def _heal(self, gone: set[str], state: State) -> list[str]:
-        await self._apply([fault for fault in self._on() if fault.id not in gone])
+        await self._apply([fault for fault in self.on() if fault.id not in gone])
         for kept in self._kept:
             if kept.fault.id in gone:
                 kept.state, kept.until, kept.hits = state, time.time(), self._hits(kept, self.counted)

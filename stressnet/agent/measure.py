@@ -1,4 +1,4 @@
-"""What faults on links and disks achieve: measured when one goes on, every few seconds while on, and when it is over.
+"""What faults achieve: measured when one goes on, every few seconds while it is on, and when it is over.
 
 A figure is measured or there is none: where nodes do not run, or another fault is in the way, the reason is kept.
 """
@@ -18,6 +18,7 @@ from stressnet.agent.interposition import Counts, Interposition, Name, Note
 from stressnet.agent.keeper import Keeper, Kept
 from stressnet.agent.linkfigures import WORK, NotMeasured, Talk, in_place
 from stressnet.agent.linkprobe import datagrams, line
+from stressnet.agent.nodemeter import NodeMeter
 from stressnet.agent.router import Count
 from stressnet.agent.supervisor import Supervisor
 from stressnet.faults.compose import Packet
@@ -43,12 +44,19 @@ class Meter:
     """Measures the faults of one net in turn."""
 
     def __init__(
-        self, keeper: Keeper, links: Interposition, supervisor: Supervisor, disks: Disks, note: Note
+        self,
+        keeper: Keeper,
+        links: Interposition,
+        supervisor: Supervisor,
+        disks: Disks,
+        nodes: NodeMeter,
+        note: Note,
     ) -> None:
         self._keeper = keeper
         self._links = links
         self._supervisor = supervisor
         self._disks = disks
+        self._nodes = nodes
         self._note = note
         self._round = 0
         self._looked: dict[str, float] = {}
@@ -149,6 +157,8 @@ class Meter:
         self, fault: Fault, links: Sequence[Name], holding: Holding
     ) -> tuple[list[tuple[Figure, str]], list[str]]:
         """Measure once; return figures with the link or node that each is of, and why there are none of others."""
+        if MEASURES[fault.kind] == "node":
+            return await self._nodes.figures(fault)
         if MEASURES[fault.kind] == "free space":
             return self._disks.figures(fault.nodes)
         limit = asyncio.Semaphore(_AT_ONCE)

@@ -10,7 +10,9 @@ from typing import Literal
 from stressnet.faults.compose import FOREVER_MS, Link, Packet, Toxic
 
 Stream = Literal["upstream", "downstream"]
-Measure = Literal["round trip", "throughput", "bytes", "end", "datagrams", "packets", "toxics", "free space"]
+Measure = Literal[
+    "round trip", "throughput", "bytes", "end", "datagrams", "packets", "toxics", "free space", "node"
+]
 
 MEASURES: Mapping[str, Measure] = {
     "drop": "packets",
@@ -26,6 +28,10 @@ MEASURES: Mapping[str, Measure] = {
     "cut": "bytes",
     "slice": "toxics",
     "disk_full": "free space",
+    "pause": "node",
+    "kill": "node",
+    "cpu": "node",
+    "memory": "node",
 }
 """How a kind of fault is measured. Of streams it is also asked whether the relay has the toxics that it should."""
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-Unit = Literal["duration", "rate", "size", "share", "count"]
+Unit = Literal["duration", "rate", "size", "share", "count", "cpus"]
 
 
 @dataclass(frozen=True, slots=True)
