@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from stressnet.agent.runtime import Usage
@@ -70,10 +71,22 @@ def network_of(pid: int) -> int:
 
 def family(pid: int) -> list[int]:
     """Return a node's processes: all of the PID namespace of its main process."""
-    place = _place(pid) if pid else None
-    if place is None:
-        return []
-    return [int(name) for name in os.listdir("/proc") if name.isdigit() and _place(int(name)) == place]
+    return families([pid])[pid]
+
+
+def families(pids: Iterable[int]) -> dict[int, list[int]]:
+    """Return the processes of several nodes by their main processes, from one look at all that run.
+
+    Our own namespace is never a node's: its processes would be everybody's, whose id had just come round.
+    """
+    found: dict[int, list[int]] = {pid: [] for pid in pids}
+    strangers = (None, _place(os.getpid()))
+    mains = {place: pid for pid in found if pid and (place := _place(pid)) not in strangers}
+    for one in map(int, filter(str.isdigit, os.listdir("/proc"))) if mains else ():
+        place = _place(one)
+        if place in mains:
+            found[mains[place]].append(one)
+    return found
 
 
 def _place(pid: int) -> int | None:

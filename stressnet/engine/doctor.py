@@ -42,7 +42,7 @@ def examine() -> list[Finding]:
 def abilities() -> dict[str, str]:
     """Return what faults need of this machine: "" where it is there, else what is wrong; nothing where not tried."""
     tried = {finding.name: finding for finding in (*_namespaces(), _groups(), *_programs())}
-    names = {"nft": "nft", "tc": "tc", "netem": "netem", "relay": "toxiproxy", "cgroups": "cgroups"}
+    names = {need: need for need in ("nft", "tc", "netem", "cgroups", "clock")} | {"relay": "toxiproxy"}
     return {
         need: "" if tried[name].state == "ok" else tried[name].found
         for need, name in names.items()
@@ -85,11 +85,15 @@ def _namespaces() -> Iterator[Finding]:
         ),
         "tc": ("faults on the rate of packets", "modprobe sch_htb"),
         "netem": ("delay and loss in the kernel; without it the relay delays", "modprobe sch_netem"),
+        "clock": (
+            "faults on the clock of nodes",
+            "a machine of x86_64 whose kernel lets debuggers set breakpoints",
+        ),
     }
     for name, (needed_for, remedy) in wanted.items():
         fault = found.get(name, "not tried: no namespaces")
         level: Literal["ok", "limited", "missing"] = (
-            "ok" if not fault else "limited" if name in ("netem", "tc") else "missing"
+            "ok" if not fault else "limited" if name in ("netem", "tc", "clock") else "missing"
         )
         yield Finding(name, level, fault or f"works {who}", needed_for, remedy if fault else "")
 
