@@ -11,6 +11,7 @@ import os
 from collections.abc import Callable
 
 from stressnet.agent import disks, kernel, netlink, nftables
+from stressnet.agent.clocktrial import tried as clock_tried
 from stressnet.agent.traffic import tried
 from stressnet.agent.world import enter
 
@@ -24,6 +25,8 @@ def main() -> None:
         found |= tried()
         found["nft"] = _outcome(_nft)
         found["tmpfs"] = _outcome(disks.try_out)
+    # Last, because it needs a child, and the first child of new namespaces is the only one when it ends.
+    found["clock"] = clock_tried()
     print(json.dumps(found))  # noqa: T201 - this is the program's answer
 
 

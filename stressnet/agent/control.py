@@ -29,7 +29,11 @@ class Control:
         plan = supervisor.plan
         self.links = Interposition(plan, directory, self._listening, self.journal.note)
         self._nodes = NodeFaults(
-            runtime, directory, lambda name: supervisor.observed[name].pid, supervisor.release
+            runtime,
+            directory,
+            lambda name: supervisor.observed[name].pid,
+            supervisor.release,
+            self.journal.note,
         )
         self._disks = runtime.disks
         self._hooks = Hooks(
@@ -66,6 +70,7 @@ class Control:
             group.create_task(self._hooks.run())
             group.create_task(self.sampler.run())
             group.create_task(self._disks.run())
+            group.create_task(self._nodes.clocks.run())
 
     async def under_control(self) -> None:
         """Wait until links are under control, or it is known why they are not."""

@@ -263,9 +263,12 @@ class Keeper:
 
     def _check_taken(self, faults: Iterable[Fault]) -> None:
         """OSError where a node has not taken one of these on."""
-        failed = [f"{node}: {why}" for fault in faults for node, why in self._hooks.failures(fault).items()]
+        failed = [f"{node}: {why}" for fault in faults for node, why in self._failures(fault).items()]
         if failed:
             raise OSError("; ".join(failed[:3]) + (f" and {len(failed) - 3} more" if failed[3:] else ""))
+
+    def _failures(self, fault: Fault) -> dict[str, str]:
+        return self._nodes.clocks.failures(fault) if fault.kind == "clock" else self._hooks.failures(fault)
 
     def _check_declared(self, fault: Fault, others: Iterable[Fault]) -> None:
         """FaultRefused where nodes do not know a fault, or have one of its kind: a node has one of each."""
@@ -354,6 +357,8 @@ class Keeper:
                 kept.hits = self._hits(kept, counted)
             if self._layer(kept.fault) == "protocol":
                 self._ask_hooks(kept)
+            if kept.fault.kind == "clock":
+                self._ask_clocks(kept)
         return [kept.to_raw() for kept in self._kept]
 
     def _ask_hooks(self, kept: Kept) -> None:
@@ -366,6 +371,18 @@ class Keeper:
             kept.achieved = {"figures": [taken.to_raw()], "failed": failures}
         else:
             kept.achieved = {"failed": failures} if failures else {}
+
+    def _ask_clocks(self, kept: Kept) -> None:
+        """Say what the clocks of its nodes are, until they are known to be right again after it."""
+        after = kept.achieved.get("after")
+        if not kept.on and after and not after["failed"] and all(one["holds"] for one in after["figures"]):
+            return
+        found = self._nodes.clocks.achieved(kept.fault)
+        if kept.on:
+            holds = not found["failed"] and all(one["holds"] for one in found["figures"])
+            kept.achieved, kept.state = found, "on" if holds else "not achieved"
+        else:
+            kept.achieved = {**kept.achieved, "after": found}
 
     async def run(self) -> None:
         """End faults when their time has come, until cancelled."""

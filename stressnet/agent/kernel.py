@@ -56,6 +56,10 @@ _PIDFD_INFO = struct.Struct("Q52xi")  # the mask of what is asked for, and the s
 _PIDFD_INFO_EXIT = 1 << 3
 _PIDFD_GET_INFO = 3 << 30 | _PIDFD_INFO.size << 16 | 0xFF << 8 | 11  # _IOWR(0xFF, 11, struct pidfd_info)
 
+_PTRACE_DETACH = 17
+_PTRACE_SEIZE = 0x4206
+_PTRACE_INTERRUPT = 0x4207
+
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -161,6 +165,26 @@ def exit_code(pidfd: int) -> int | None:
         return None
     given, status = _PIDFD_INFO.unpack(answer)
     return os.waitstatus_to_exitcode(status) if given & _PIDFD_INFO_EXIT else None
+
+
+def seize(thread: int) -> None:
+    """Begin to trace a thread without stopping it."""
+    _ptrace(_PTRACE_SEIZE, thread, "seize")
+
+
+def interrupt(thread: int) -> None:
+    """Have a seized thread stop; waitpid(2) tells when it has."""
+    _ptrace(_PTRACE_INTERRUPT, thread, "interrupt")
+
+
+def detach(thread: int, number: int) -> None:
+    """Let a traced thread that has stopped go on, with a signal that is due to it; 0: none."""
+    _ptrace(_PTRACE_DETACH, thread, "detach", number)
+
+
+def _ptrace(request: int, thread: int, what: str, data: int = 0) -> None:
+    none = ctypes.c_void_p(0)
+    _check(_libc.ptrace(ctypes.c_long(request), thread, none, ctypes.c_void_p(data)), f"ptrace {what}")
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""Faults on the processes of nodes: standing still, ended, started anew, squeezed, without room on their disks."""
+"""Faults on the processes of nodes: standing still, ended, started anew, squeezed, without room, at another time."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ import signal
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from pathlib import Path
 
+from stressnet.agent.clocks import Clocks
 from stressnet.agent.processes import family, stat
 from stressnet.agent.runtime import Runtime
 from stressnet.agent.squeezing import Squeezing
+from stressnet.faults.clock import offsets
 from stressnet.faults.fault import Fault
 from stressnet.faults.kinds import KINDS
 from stressnet.faults.squeeze import fillings, squeezes
@@ -23,15 +25,17 @@ _PAUSE_S = 0.01
 
 PidOf = Callable[[str], int]
 Start = Callable[[Sequence[str]], Awaitable[None]]
+Note = Callable[..., None]
 
 
 class NodeFaults:
     """What holds for the processes of one net's nodes."""
 
-    def __init__(self, runtime: Runtime, directory: Path, pid_of: PidOf, start: Start) -> None:
+    def __init__(self, runtime: Runtime, directory: Path, pid_of: PidOf, start: Start, note: Note) -> None:
         """`pid_of` is a node's main process, 0 where none runs; `start` lets nodes begin that have ended."""
         self._runtime = runtime
         self._squeezing = Squeezing(runtime, directory)
+        self.clocks = Clocks(pid_of, note)
         self._pid_of = pid_of
         self._start = start
         self._paused: set[str] = set()
@@ -42,6 +46,8 @@ class NodeFaults:
         kind = KINDS.get(fault.kind)  # none for what a kind of node declares
         if kind and kind.needs == "cgroups":
             return await self._runtime.limits_problem()
+        if kind and kind.needs == "clock":
+            return await self.clocks.problem()
         lacking = self._runtime.disks.lacking(fault.nodes) if fault.kind == "disk_full" else []
         return f"no disk of its own: {', '.join(lacking)}" if lacking else ""
 
@@ -50,6 +56,7 @@ class NodeFaults:
         faults, there = list(faults), list(there)
         await self._squeezing.hold(squeezes(faults), there)
         self._runtime.disks.hold({name: free for name, free in fillings(faults).items() if name in there})
+        await self.clocks.hold(offsets(faults), there)
         paused = _nodes_of(faults, "pause")
         for name in sorted(paused - self._paused):
             freeze(self._pid_of(name))
@@ -93,7 +100,8 @@ class NodeFaults:
             await self._start(fault.nodes)
 
     def started(self, name: str) -> None:
-        """A node that starts while it is meant to stand still is stopped at its first instructions."""
+        """A node that starts while it is meant to stand still, or to see another time, does so from its beginning."""
+        self.clocks.started(name)
         if name in self._paused:
             freeze(self._pid_of(name))
 

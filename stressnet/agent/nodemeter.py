@@ -15,14 +15,13 @@ from stressnet.agent.processes import family, stat
 from stressnet.agent.runtime import Runtime
 from stressnet.agent.supervisor import Supervisor
 from stressnet.faults.fault import Fault
-from stressnet.faults.figure import Figure
+from stressnet.faults.figure import TOLERANCES, Figure
 from stressnet.faults.squeeze import Limits, squeezes
 
+_CPU_STEP = 1e-3
+"""In which control groups count CPUs, 100 us of a period of 100 ms."""
 _SPAN_S = 1.0
 """Over which CPU time is measured: ten accounting periods."""
-_CPU_SLACK, _CPU_SHARE = 0.02, 0.1
-"""CPUs by which use may exceed its limit, and a share of it: the period's budget may be used at either end."""
-_PAGES = 4096
 _PATIENCE_S = 3.0
 """How long a node that has been healed may take to run again."""
 _PAUSE_S = 0.1
@@ -105,14 +104,15 @@ class NodeMeter:
             )
         try:
             limit = cgroups.cpu_limit(groups)
-            if not asked or abs(limit - asked) > 1e-3:
-                return Figure("limit of CPUs", "cpus", asked, limit, asked - 1e-3, asked + 1e-3, 1)
+            if not asked or abs(limit - asked) > _CPU_STEP:
+                low, high = asked - _CPU_STEP, asked + _CPU_STEP
+                return Figure("limit of CPUs", "cpus", asked, limit, low, high, 1)
         except OSError:
             return f"{name} has ended"
         before, begun = self._cpu_s(name), time.monotonic()
         await asyncio.sleep(_SPAN_S)
         used = max(0.0, self._cpu_s(name) - before) / (time.monotonic() - begun)
-        return Figure("CPUs in use", "cpus", asked, used, 0.0, asked + _CPU_SLACK + _CPU_SHARE * asked, 1)
+        return Figure("CPUs in use", "cpus", asked, used, 0.0, asked + TOLERANCES["cpu"].around(asked), 1)
 
     def _cpu_s(self, name: str) -> float:
         return sum(found.cpu_s for pid in family(self._pid(name)) if (found := stat(pid)))
@@ -127,6 +127,7 @@ class NodeMeter:
             limit, used = cgroups.memory_limit(groups), cgroups.memory_used(groups)
         except OSError:
             return f"{name} has ended"
-        if not asked or abs(limit - asked) > _PAGES:
-            return Figure("limit of memory", "size", asked, limit, asked - _PAGES, asked + _PAGES, 1)
-        return Figure("memory in use", "size", asked, used, 0.0, asked + _PAGES, 1)
+        room = TOLERANCES["memory"].around(asked)
+        if not asked or abs(limit - asked) > room:
+            return Figure("limit of memory", "size", asked, limit, asked - room, asked + room, 1)
+        return Figure("memory in use", "size", asked, used, 0.0, asked + room, 1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 _TICKS = os.sysconf("SC_CLK_TCK")
@@ -66,16 +67,21 @@ def network_of(pid: int) -> int:
 
 def family(pid: int) -> list[int]:
     """Return a node's processes: all of the PID namespace of its main process."""
-    here = place(pid) if pid else 0
-    return sorted(families().get(here, ())) if here else []
+    return families([pid])[pid]
 
 
-def families() -> dict[int, set[int]]:
-    """Return the processes of each PID namespace, by its number."""
-    found: dict[int, set[int]] = {}
-    for name in os.listdir("/proc"):
-        if name.isdigit() and (where := place(int(name))):
-            found.setdefault(where, set()).add(int(name))
+def families(pids: Iterable[int]) -> dict[int, list[int]]:
+    """Return the processes of several nodes by their main processes, from one look at all that run.
+
+    Our own namespace is never a node's: its processes would be everybody's, whose id had just come round.
+    """
+    found: dict[int, list[int]] = {pid: [] for pid in pids}
+    strangers = (0, place(os.getpid()))
+    mains = {where: pid for pid in found if pid and (where := place(pid)) not in strangers}
+    for one in map(int, filter(str.isdigit, os.listdir("/proc"))) if mains else ():
+        where = place(one)
+        if where in mains:
+            found[mains[where]].append(one)
     return found
 
 

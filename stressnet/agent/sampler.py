@@ -149,10 +149,10 @@ class Sampler:
 
     def _find_members(self) -> None:
         """Learn which processes belong to which node; and forget who has left the plan."""
-        families = processes.families()
+        families = processes.families(watched.figures.pid for watched in self._watched.values())
         for watched in self._watched.values():
             pid = watched.figures.pid
-            watched.figures.members = (pid, *sorted(families.get(processes.place(pid), {pid}) - {pid}))
+            watched.figures.members = (pid, *(one for one in families[pid] if one != pid))
         for gone in self._watched.keys() - {node.name for node in self._supervisor.plan.nodes}:
             self._forget(gone)
 

@@ -98,7 +98,8 @@ def _figure(one: Mapping[str, Any]) -> str:
     form = FORMATS[one["unit"]]
     asked = f"asked {form(one['asked'])}" if one["asked"] or one["unit"] != "rate" else "no limit asked"
     more = one["how"] or (f"{one['of']} packets" if one["unit"] == "share" else "")
-    return f"{one['name']} {form(_shown(one['found']))}, {asked}" + (f" ({more})" if more else "")
+    found = one["found"] if one["found"] == one["asked"] else _shown(one["found"])
+    return f"{one['name']} {form(found)}, {asked}" + (f" ({more})" if more else "")
 
 
 def _shown(found: float) -> float:

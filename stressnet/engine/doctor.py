@@ -42,8 +42,8 @@ def examine() -> list[Finding]:
 def abilities() -> dict[str, str]:
     """Return what faults need of this machine: "" where it is there, else what is wrong; nothing where not tried."""
     tried = {finding.name: finding for finding in (*_namespaces(), _groups(), *_programs())}
-    names = {"nft": "nft", "tc": "tc", "netem": "netem", "relay": "toxiproxy"}
-    names |= {"cgroups": "cgroups", "tmpfs": "tmpfs"}
+    same = ("nft", "tc", "netem", "cgroups", "tmpfs", "clock")
+    names = {need: need for need in same} | {"relay": "toxiproxy"}
     return {
         need: "" if tried[name].state == "ok" else tried[name].found
         for need, name in names.items()
@@ -90,11 +90,15 @@ def _namespaces() -> Iterator[Finding]:
             "disks of nodes, and the fault that fills them",
             "a kernel with CONFIG_TMPFS, 5.2 or later",
         ),
+        "clock": (
+            "faults on the clock of nodes",
+            "a machine of x86_64 whose kernel lets debuggers set breakpoints",
+        ),
     }
     for name, (needed_for, remedy) in wanted.items():
         fault = found.get(name, "not tried: no namespaces")
         level: Literal["ok", "limited", "missing"] = (
-            "ok" if not fault else "limited" if name in ("netem", "tc", "tmpfs") else "missing"
+            "ok" if not fault else "limited" if name in ("netem", "tc", "tmpfs", "clock") else "missing"
         )
         yield Finding(name, level, fault or f"works {who}", needed_for, remedy if fault else "")
 

@@ -42,6 +42,10 @@ TOLERANCES: Mapping[str, Tolerance] = {
     "cut": _EXACT,
     "slice": _EXACT,
     "disk_full": _PAGE,
+    "pause": _EXACT,
+    "kill": _EXACT,
+    "cpu": Tolerance(least=0.02, share=0.1),  # a period's budget may be used up at either end of a look
+    "memory": _PAGE,
 }
 """By kind of fault. A `drop` has the interval of CONFIDENCE instead."""
 CONFIDENCE = 0.99

@@ -26,6 +26,7 @@ class Parameter:
     default: Value | None = None
     """None: it must be given."""
     least: float = 0.0
+    """Below 0, a duration may be written with a sign."""
     most: float = float("inf")
     step: float = 0.0
     """What does the fault counts in this; 0: it does not. Values that a step would change by over 1 % are refused."""
@@ -40,7 +41,7 @@ class Parameter:
 
     def fits(self, value: float) -> bool:
         """Tell whether a value can be done in whole steps, give or take 1 %."""
-        return not self.step or abs(self.steps(value) * self.step - value) <= _ROUNDING * value
+        return not self.step or abs(self.steps(value) * self.step - value) <= _ROUNDING * abs(value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +53,7 @@ class FaultKind:
     summary: str
     parameters: tuple[Parameter, ...] = ()
     needs: str = ""
-    """An ability of the machine: "nft", "tc", "netem", "relay", "cgroups", "tmpfs"; "": none."""
+    """An ability of the machine: "nft", "tc", "netem", "relay", "cgroups", "tmpfs", "clock"; "": none."""
     momentary: bool = False
     """It is over as soon as it is done, so it takes no time to live."""
 

@@ -1,10 +1,12 @@
-"""Faults on the process of a node."""
+"""Faults on the processes of a node."""
 
 from __future__ import annotations
 
+from stressnet.faults.clock import MICROSECOND
 from stressnet.faults.kind import FaultKind, Parameter
 
 _DEADLY = ("SIGKILL", "SIGTERM", "SIGINT", "SIGQUIT", "SIGHUP", "SIGABRT", "SIGSEGV")
+_YEAR_S = 366 * 86400.0
 
 NODE = (
     FaultKind(
@@ -52,5 +54,22 @@ NODE = (
         "the node's file system has no room for more than this; for nodes with a `disk` in the topology",
         (Parameter("free", "size", "how much stays free", "1MiB", 0.0, most=2**50, step=4096),),
         needs="tmpfs",
+    ),
+    FaultKind(
+        "clock",
+        "node",
+        "the time of day is shifted for all processes of the node; clocks that count since a start are not",
+        (
+            Parameter(
+                "offset",
+                "duration",
+                "how far ahead, or with a minus behind; several on a node add up",
+                "-30s",
+                least=-_YEAR_S,
+                most=_YEAR_S,
+                step=MICROSECOND,
+            ),
+        ),
+        needs="clock",
     ),
 )

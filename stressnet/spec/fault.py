@@ -18,6 +18,7 @@ from stressnet.spec.units import (
     parse_duration,
     parse_percent,
     parse_rate,
+    parse_signed_duration,
     parse_size,
 )
 from stressnet.spec.words import listing, nearest, show
@@ -101,7 +102,7 @@ def _read(
             problems.append(_problem(text, show(value), listing(parameter.choices), near))
         return
     try:
-        amount = _PARSERS[parameter.unit](value)
+        amount = _parser(parameter)(value)
     except QuantityError as error:
         problems.append(_problem(text, error.found, f"{error.allowed}, as in {_form(parameter)}"))
         return
@@ -112,6 +113,13 @@ def _read(
         problems.append(_problem(text, f"{value} is between two steps", f"multiples of {step}"))
     else:
         found[parameter.name] = amount
+
+
+def _parser(parameter: Parameter) -> Callable[[object], float]:
+    """Only where a parameter may be negative a sign is right."""
+    if parameter.unit == "duration" and parameter.least < 0:
+        return parse_signed_duration
+    return _PARSERS[parameter.unit]
 
 
 def _side(parameter: Parameter, amount: float) -> str:

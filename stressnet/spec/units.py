@@ -50,6 +50,15 @@ def parse_duration(value: object) -> float:
     return seconds
 
 
+def parse_signed_duration(value: object) -> float:
+    """Return seconds from `20s`, `+20s` or `-20s`."""
+    if not isinstance(value, str):
+        return parse_duration(value)
+    text = value.strip()
+    seconds = parse_duration(text[1:] if text[:1] in ("+", "-") else text)
+    return -seconds if text.startswith("-") else seconds
+
+
 def parse_latency(value: object) -> tuple[float, float]:
     """Return delay and jitter in seconds from `80ms ± 5ms` (or `+-`, or without jitter)."""
     if not isinstance(value, str):
@@ -91,6 +100,8 @@ def parse_cpus(value: object) -> float:
 
 def format_duration(seconds: float) -> str:
     """Write seconds in the largest unit that gives a short number."""
+    if seconds < 0:
+        return f"-{format_duration(-seconds)}"
     for unit in ("d", "h", "m", "s", "ms"):
         amount = seconds / _TIMES[unit]
         if amount >= 1 and round(amount, 3) == round(amount, 9):

@@ -17,6 +17,7 @@ from stressnet.engine.choose import backend_for
 from stressnet.engine.plan_topology import plan_topology
 from stressnet.engine.status import NetStatus, look
 from stressnet.engine.up import up
+from stressnet.errors import AgentError
 from stressnet.plan import Plan
 from stressnet.state import net_directory
 
@@ -97,3 +98,21 @@ def kill_agent(plan: Plan, program: str = AGENT) -> None:
             continue
         if name == program and ours in place:
             os.kill(int(pid), signal.SIGKILL)
+
+
+async def replace_agent(plan: Plan, net: Backend) -> None:
+    """Kill the agent, and wait until another one answers."""
+
+    async def answering() -> int:
+        try:
+            async with await net.connect() as agent:
+                return int((await agent.call("hello"))["pid"])
+        except (AgentError, OSError):
+            return 0
+
+    async def is_another() -> bool:
+        return await answering() not in (0, before)
+
+    before = await answering()
+    kill_agent(plan)
+    await until(is_another)

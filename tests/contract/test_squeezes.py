@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from contract.nets import kill_agent, live, plan_text, python_nodes, until
+from contract.nets import live, plan_text, python_nodes, replace_agent, until
 from needs import require_limits
 
 from stressnet.agent import cgroups
@@ -186,7 +186,7 @@ def test_a_node_squeezed_of_memory_is_killed_for_it(backend: str, tmp_path: Path
             await _tell_to_grow(net, "hog")
             now = await until(lambda: ended(net))
             assert now["reason"] == "out of memory"
-            await _replace_agent(plan, net)
+            await replace_agent(plan, net)
             await put(plan, net, "restart", on="hog")
             now = await until(lambda: ended(net))
             assert (now["reason"], now["starts"]) == ("out of memory", 2)
@@ -213,33 +213,15 @@ def test_a_squeeze_outlives_the_agent_and_ends_with_its_fault(backend: str, tmp_
             squeezed = await group(plan, net, "a")
             ids = [await put(plan, net, kind, value, on="a") for kind, value in _BOTH]
             assert (squeezed.cpus(), squeezed.bytes()) == (0.5, 64 * 2**20)
-            await _replace_agent(plan, net)
+            await replace_agent(plan, net)
             assert [one.fault.id for one in await standing(net) if not one.over] == ids
             assert (squeezed.cpus(), squeezed.bytes()) == (0.5, 64 * 2**20)
-            await _replace_agent(plan, net)
+            await replace_agent(plan, net)
             assert await put(plan, net, "cpu", "cpu=0.9", on="a") not in ids  # a name is given once
             await heal(net, [], everything=True)
             assert (squeezed.cpus(), squeezed.bytes()) == (0.0, 256 * 2**20)
 
     asyncio.run(scene())
-
-
-async def _replace_agent(plan: Plan, net: Backend) -> None:
-    """Kill the agent, and wait until another one answers."""
-
-    async def answering() -> int:
-        try:
-            async with await net.connect() as agent:
-                return int((await agent.call("hello"))["pid"])
-        except (AgentError, OSError):
-            return 0
-
-    async def is_another() -> bool:
-        return await answering() not in (0, before)
-
-    before = await answering()
-    kill_agent(plan)
-    await until(is_another)
 
 
 _BOTH = (("cpu", "cpu=0.5"), ("memory", "memory=64MiB"))

@@ -242,6 +242,10 @@ def test_the_list_shows_asked_beside_achieved_and_how_long() -> None:
             {**measured(), "after": measured(figure(asked=0.0, holds=False))},
             "still: round trip 81.23ms, asked 0s",
         ),
+        (
+            measured(figure(name="clock", asked=-86400.5, found=-86400.5, how="in 2 of 2 processes")),
+            "clock -86400.5s, asked -86400.5s (in 2 of 2 processes)",
+        ),
     ],
 )
 def test_what_was_measured_is_said_with_its_unit(found: dict[str, Any], said: str) -> None:

@@ -31,7 +31,7 @@ ENGINE_SOCKET = "/run/engine.sock"
 AGENT_CAPABILITIES = (
     "NET_ADMIN",  # to delete routes and to set rules in the nodes' network namespaces
     "SYS_ADMIN",  # to enter them
-    "SYS_PTRACE",  # to see which namespace a process is in
+    "SYS_PTRACE",  # to see which namespace a process is in, and to shift the clock that it sees
     "KILL",  # to stop nodes whose image runs as another user
     "SYS_CHROOT",  # without it nobody enters a mount namespace: there the disks of nodes are mounted
     "CHOWN",  # the first files on a disk are the node's

@@ -52,9 +52,11 @@ def test_every_kind_on_a_link_does_something_and_no_other_does(kind: FaultKind) 
     assert bool(toxics([fault])) == (kind.layer == "stream")
     assert (
         kind.needs
-        in {"packet": ("nft", "tc", "netem"), "stream": ("relay",), "node": ("", "cgroups", "tmpfs")}[
-            kind.layer
-        ]
+        in {
+            "packet": ("nft", "tc", "netem"),
+            "stream": ("relay",),
+            "node": ("", "cgroups", "tmpfs", "clock"),
+        }[kind.layer]
     )
 
 

@@ -28,6 +28,9 @@ def read(kind: str, *texts: str) -> tuple[dict[str, Value], list[str]]:
         ("bandwidth", ["rate=125kB/s"], {"rate": 1e6, "toxicity": 1.0}),
         ("cut", ["bytes=0B"], {"bytes": 0, "toxicity": 1.0}),
         ("partition", [], {}),
+        ("clock", ["offset=-30s"], {"offset": -30.0}),
+        ("clock", ["offset=+1.5h"], {"offset": 5400.0}),
+        ("clock", ["offset=30us"], {"offset": 3e-5}),
     ],
 )
 def test_parameters_are_in_si(kind: str, texts: list[str], values: dict[str, Value]) -> None:
@@ -42,6 +45,12 @@ def test_parameters_are_in_si(kind: str, texts: list[str], values: dict[str, Val
         ("latency", "latency=80", "latency=80: 80 has no unit; allowed: a time with its unit"),
         ("latency", "latency=80mz", "'80mz' has an unknown unit 'mz'"),
         ("latency", "latency=-80ms", "-80ms is negative"),
+        ("latency", "latency=+80ms", "latency=+80ms: '+80ms'; allowed: a time with its unit"),
+        ("clock", "offset=-30", "offset=-30: 30 has no unit; allowed: a time with its unit"),
+        ("clock", "offset=--30s", "-30s is negative"),
+        ("clock", "offset=-", "offset=-: ''; allowed: a time with its unit"),
+        ("clock", "offset=-367d", "367d; allowed: at most 366d"),
+        ("clock", "offset=-0.5us", "-0.5us is between two steps; allowed: multiples of 1us"),
         ("latency", "latency=", "latency without a value; allowed: latency=80ms"),
         ("latency", "latency", "latency without a value"),
         ("latency", "latency=0s", "0s is too little; allowed: 1ms to 1d"),

@@ -38,6 +38,18 @@ def test_what_is_no_duration_is_refused(value: object) -> None:
         units.parse_duration(value)
 
 
+@pytest.mark.parametrize(("text", "seconds"), [("-30s", -30), ("+30s", 30), ("30s", 30), (" -5ms", -0.005)])
+def test_a_duration_has_a_sign_where_one_is_right(text: str, seconds: float) -> None:
+    assert units.parse_signed_duration(text) == pytest.approx(seconds)
+    assert units.parse_signed_duration(units.format_duration(seconds)) == pytest.approx(seconds)
+
+
+@pytest.mark.parametrize("value", [-30, "-30", "--30s", "-+30s", "-", "- -1s", None, "30s-", "-367d"])
+def test_what_is_no_signed_duration_is_refused(value: object) -> None:
+    with pytest.raises(QuantityError):
+        units.parse_signed_duration(value)
+
+
 @pytest.mark.parametrize(
     ("text", "size"),
     [("256MiB", 2**28), ("1GB", 10**9), ("1.5KiB", 1536), ("4kB", 4000), ("7B", 7), ("2TiB", 2**41)],
