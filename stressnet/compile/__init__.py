@@ -43,7 +43,7 @@ def compile_plan(
     groups, latencies, problems = _settle(loaded, kinds or Kinds(), backend)
     problems += name_clashes(loaded)
     _check_size(loaded, problems)
-    if len(groups) < len(topology.nodes) or _too_many(loaded):
+    if len(groups) < len(topology.nodes) or _node_count(loaded) > MAX_NODES:
         raise InputError(_once(problems))
     seed = topology.seed if seed is None else seed
     subnet = _subnet(loaded)
@@ -75,9 +75,13 @@ def compile_plan(
     )
 
 
-def meaning_of(loaded: Loaded, kinds: Kinds | None = None, backend: Backend = "netns") -> list[Problem]:
-    """Return what is wrong with each group and region by itself: for `load(also=...)`."""
-    return _settle(loaded, kinds or Kinds(), backend)[2]
+def meaning_of(loaded: Loaded, kinds: Kinds | None = None, backend: Backend = "netns") -> Sequence[Problem]:
+    """Return what is wrong with a topology, or with what is left of it: for `load(also=...)`."""
+    try:
+        compile_plan(loaded, kinds, backend=backend, find=lambda _: None)
+    except InputError as error:
+        return error.problems
+    return ()
 
 
 def _settle(
@@ -108,10 +112,6 @@ def _scopes(
 
 def _node_count(loaded: Loaded) -> int:
     return sum(group.count or 1 for group in loaded.topology.nodes.values())
-
-
-def _too_many(loaded: Loaded) -> bool:
-    return _node_count(loaded) > min(MAX_NODES, capacity(_subnet(loaded)))
 
 
 def _subnet(loaded: Loaded) -> str:

@@ -11,7 +11,7 @@ from pydantic_core import ErrorDetails
 from stressnet.errors import Problem
 from stressnet.spec.fields import REFUSED
 from stressnet.spec.source import Source
-from stressnet.spec.words import listing, nearest, show
+from stressnet.spec.words import UNKNOWN_KEY, listing, nearest, show
 
 _WANTED = {
     "string_type": "text",
@@ -40,7 +40,7 @@ def _problem(detail: ErrorDetails, model: type[BaseModel], source: Source) -> Pr
     if kind == "extra_forbidden":
         keys = _keys(owner) if owner else []
         near = nearest(str(path[-1]), keys)
-        return source.problem(path, "unknown key", listing(keys), near, key=True)
+        return source.problem(path, UNKNOWN_KEY, listing(keys), near, key=True)
     if kind == "missing":
         return source.problem(path, "is missing", _describe(owner, path[-1]), key=True)
     if kind == REFUSED:

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from stressnet.errors import Problem
+from stressnet.spec.words import UNKNOWN_KEY
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -49,12 +50,36 @@ def _leave_out(value: Any, path: Sequence[str | int]) -> None:
 
 
 def independent(more: Iterable[Problem], broken: Sequence[Problem]) -> list[Problem]:
-    """Return those problems that do not follow from the broken parts."""
-    paths = [problem.path for problem in broken]
-    if any(path.startswith("defaults") or path in ("nodes", "regions") for path in paths):
+    """Return those problems that do not follow from the broken parts.
+
+    An unknown key breaks nothing but what its right name would have said.
+    """
+    unknown = [problem for problem in broken if problem.found == UNKNOWN_KEY]
+    wrong = [problem.path for problem in broken if problem.found != UNKNOWN_KEY]
+    if any(path.startswith("defaults") or path in ("nodes", "regions") for path in wrong):
         return []
-    owners = {_group(path) for path in paths} - {""}
-    return [problem for problem in more if _group(problem.path) not in owners]
+    owners = {_group(path) for path in wrong} - {""}
+    lost = any(path.count(".") == 1 for path in wrong if path.startswith("nodes."))
+    meant = {_beside(problem) for problem in unknown if problem.nearest}
+    return [
+        problem
+        for problem in more
+        if _group(problem.path) not in owners
+        and not any(f"{problem.path}.".startswith(f"{path}.") for path in wrong)
+        and not (lost and not _group(problem.path))  # links, say, to a group that was left out
+        and not any(_follows(problem.path, path) for path in meant)
+    ]
+
+
+def _beside(problem: Problem) -> str:
+    """The path of the key that was meant by an unknown one."""
+    return ".".join([*problem.path.split(".")[:-1], problem.nearest])
+
+
+def _follows(path: str, meant: str) -> bool:
+    """Whether a problem may come from the missing of what was meant: it is about that, or about what should have it."""
+    owner = meant.rpartition(".")[0]
+    return path in (owner, meant) or path.startswith(f"{meant}.") or owner == "defaults"
 
 
 def _group(path: str) -> str:

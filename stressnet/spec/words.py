@@ -7,6 +7,8 @@ from collections.abc import Iterable, Mapping
 
 _LONGEST = 60
 
+UNKNOWN_KEY = "unknown key"
+
 
 def show(value: object) -> str:
     """Name a value as its writer would: texts in quotes, collections by their sort."""
