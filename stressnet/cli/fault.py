@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 import click
@@ -13,7 +14,6 @@ if TYPE_CHECKING:
 
     from stressnet.engine.faults import Standing, Wish
     from stressnet.faults.declared import Declared
-    from stressnet.faults.fault import Fault
     from stressnet.faults.kind import FaultKind
 
 
@@ -36,6 +36,11 @@ def command() -> None:
 @click.option("--between", nargs=2, metavar="SELECTOR SELECTOR", help="Data both ways between these.")
 @click.option("--on", default="", metavar="SELECTOR", help="These nodes, for faults on nodes.")
 @click.option("--for", "for_s", type=DURATION, help="Heal it by itself after this time, such as 60s.")
+@click.option(
+    "--hold",
+    is_flag=True,
+    help="Stay, until Ctrl-C heals it; it also heals soon after this command has died.",
+)
 @click.option("--seed", type=SEED, help="Draw `any ...` by this. [default: the net's seed]")
 @net_option
 @json_option
@@ -47,6 +52,7 @@ def add(
     between: tuple[str, str] | None,
     on: str,
     for_s: float | None,
+    hold: bool,
     seed: int | None,
     net: str | None,
     as_json: bool,
@@ -57,35 +63,41 @@ def add(
     """
     import asyncio
 
-    from stressnet.cli.fault_text import facts_of_new, say_new
-    from stressnet.cli.terminal import print_json
     from stressnet.engine.faults import Wish
     from stressnet.spec.targets import Targets
 
     if for_s is not None and not for_s:
         raise click.UsageError("--for 0s is no time; leave it out for a fault that lasts until it is healed")
-    wish = Wish(kind, parameters, Targets(source, target, between, on), for_s or 0.0)
-    fault, notes, kinds = asyncio.run(_add(net, wish, seed))
-    if as_json:
-        print_json(facts_of_new(fault, notes))
-        return
-    click.echo(say_new(fault, wish.for_s, kinds))
-    for note in notes:
-        click.echo(f"note: {note}", err=True)
+    wish = Wish(kind, parameters, Targets(source, target, between, on), for_s or 0.0, hold)
+    try:
+        asyncio.run(_add(net, wish, seed, as_json))
+    except KeyboardInterrupt:
+        if not hold:
+            raise
+        click.echo("healed", err=True)
 
 
-async def _add(
-    name: str | None, wish: Wish, seed: int | None
-) -> tuple[Fault, tuple[str, ...], Mapping[str, FaultKind]]:
+async def _add(name: str | None, wish: Wish, seed: int | None, as_json: bool) -> None:
+    from stressnet.cli.fault_text import facts_of_new, say_new
+    from stressnet.cli.terminal import print_json
     from stressnet.engine.choose import live_backend
-    from stressnet.engine.faults import add
+    from stressnet.engine.faults import add, hold
     from stressnet.engine.plans import plan_of
     from stressnet.faults.declared import with_declared
 
     net, backend = live_backend(name)
     plan = await plan_of(net.name, backend)
     fault, notes = await add(backend, plan, wish, plan.seed if seed is None else seed)
-    return fault, notes, with_declared(plan.faults)
+    if as_json:
+        print_json(facts_of_new(fault, notes))
+    else:
+        click.echo(say_new(fault, wish.for_s, with_declared(plan.faults), held=wish.held))
+        for note in notes:
+            click.echo(f"note: {note}", err=True)
+    sys.stdout.flush()
+    if wish.held:
+        await hold(backend, fault.id)
+        click.echo(f"{fault.id} is over", err=True)
 
 
 @command.command("list", short_help="Show the faults of a net.")

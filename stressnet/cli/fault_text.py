@@ -107,12 +107,14 @@ def _shown(found: float) -> float:
     return float(f"{found:.4g}")
 
 
-def say_new(fault: Fault, for_s: float, kinds: Mapping[str, FaultKind] = KINDS) -> str:
+def say_new(fault: Fault, for_s: float, kinds: Mapping[str, FaultKind] = KINDS, *, held: bool = False) -> str:
     """Return one line about a fault that has just been put on."""
     kind = kinds[fault.kind]
     numbers = _numbers(fault, kind)
     words = fault.kind if numbers == "–" else f"{fault.kind} {numbers}"
     until = f" for {format_duration(for_s)}" if for_s else ""
+    if held:
+        until += " until Ctrl-C"
     end = "" if kind.momentary else f"{until or ' until it is healed'}"
     return f"{fault.id}: {words} on {targets(fault)}{end}"
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import shlex
+import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -11,7 +14,7 @@ from stressnet import state
 from stressnet.backends.base import Backend
 from stressnet.engine.reconcile import begin_afresh, refuse_lost_preparations
 from stressnet.engine.status import shorten
-from stressnet.errors import InputError, Problem
+from stressnet.errors import AgentError, InputError, Problem
 from stressnet.faults.declared import with_declared
 from stressnet.faults.fallback import INSTEAD
 from stressnet.faults.fault import Fault
@@ -22,6 +25,9 @@ from stressnet.spec.fault import read_kind, read_parameters
 from stressnet.spec.selectors import Observation
 from stressnet.spec.targets import Aim, Links, Targets
 
+LEASE_S = 10.0
+_RENEWALS = 4
+"""Signs of life within a lease: an agent that is being started again misses one or two."""
 _HINTS = ("`stressnet fault kinds` lists faults and their parameters",)
 
 
@@ -34,6 +40,8 @@ class Wish:
     targets: Targets
     for_s: float = 0.0
     """Seconds; 0: until it is healed."""
+    held: bool = False
+    """Whether somebody will `hold` it: the agent heals it `LEASE_S` after the last sign of them."""
 
     def words(self) -> str:
         """Return it as it would be typed; its time stands elsewhere."""
@@ -78,6 +86,8 @@ def compose(wish: Wish, plan: Plan, observed: Observation, now: float, seed: int
         raise InputError(problems, hints=_HINTS)
     if kind.momentary and wish.for_s:
         problems.append(Problem("--for", 0, 0, "", f"{kind.name} is over at once", "no --for"))
+    if kind.momentary and wish.held:
+        problems.append(Problem("--hold", 0, 0, "", f"{kind.name} is over at once", "no --hold"))
     parameters = read_parameters(kind, wish.parameters, problems)
     if kind.layer in ("packet", "stream"):
         links = aim.links(kind, wish.targets)
@@ -133,14 +143,52 @@ async def add(backend: Backend, plan: Plan, wish: Wish, seed: int) -> tuple[Faul
         status = await agent.call("status")
         pairs = await agent.call("connected") if wish.targets.asks_connections() else ()
         fault = compose(wish, plan, observation(status, pairs), status["now"], seed)
+        lease_s = LEASE_S if wish.held else 0.0
         if begins_afresh(fault.kind, fault.parameters):
             with state.locked(plan.net):
                 refuse_lost_preparations(plan, set(fault.nodes))
                 answer = await agent.call("fault_add", faults=[fault.to_raw()])
                 await begin_afresh(plan, fault.nodes, backend)
         else:
-            answer = await agent.call("fault_add", faults=[fault.to_raw()])
+            answer = await agent.call("fault_add", faults=[fault.to_raw()], lease_s=lease_s)
     return replace(fault, id=answer["ids"][0]), tuple(answer["notes"])
+
+
+async def hold(backend: Backend, name: str) -> None:
+    """Keep a fault on by renewing its lease, until cancelled, and then heal it; return when it is over by itself.
+
+    Whatever becomes of this process, the agent heals the fault when the lease has run out.
+    """
+    renewed = time.monotonic()
+    try:
+        while True:
+            try:
+                if not await _renew(backend, name):
+                    return
+                renewed = time.monotonic()
+            except AgentError:  # one that has died is started again; without a net there is nothing to hold
+                if time.monotonic() > renewed + LEASE_S:
+                    raise
+            await asyncio.sleep(LEASE_S / _RENEWALS)
+    except asyncio.CancelledError:
+        await asyncio.shield(_heal_quietly(backend, name))
+        raise
+
+
+async def _renew(backend: Backend, name: str) -> bool:
+    """Renew a lease; return whether the fault is still on, which it may be where no agent answers just now."""
+    async with await backend.connect() as agent:
+        try:
+            await agent.call("fault_renew", ids=[name], lease_s=LEASE_S)
+        except AgentError:
+            faults = [read_standing(raw) for raw in await agent.call("fault_list")]
+            return any(one.fault.id == name and not one.over for one in faults)
+    return True
+
+
+async def _heal_quietly(backend: Backend, name: str) -> None:
+    with suppress(InputError):  # it has just ended by itself
+        await heal(backend, [name], everything=False)
 
 
 def observation(status: Mapping[str, Any], connected: Sequence[Sequence[str]]) -> Observation:
