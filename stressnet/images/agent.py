@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -20,6 +21,8 @@ REPOSITORY = "stressnet/agent"
 LIBRARIES = ("h11", "jmespath", "prometheus_client")
 """What the agent imports beside the standard library. All of it is pure Python, so it runs on any base."""
 PARTS = ("__init__.py", "errors.py", "plan.py", "faults", "record", "agent")
+
+_YOUNG_S = 24 * 3600.0
 
 Say = Callable[[str], None]
 
@@ -53,8 +56,13 @@ def ensure(engine: docker.APIClient, say: Say) -> str:
 
 
 def _remove_others(engine: docker.APIClient, current: str) -> None:
-    """Remove the agents of earlier versions; the engine keeps those that a net still uses."""
+    """Remove the agents of earlier versions; the engine keeps those that a net still uses.
+
+    Young ones stay: they may be another installation's, that works on the same engine.
+    """
     for image in engine.images(name=REPOSITORY):
+        if image["Created"] > time.time() - _YOUNG_S:
+            continue
         for name in image["RepoTags"] or ():
             if name != current:
                 with suppress(docker.errors.APIError):
