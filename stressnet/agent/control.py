@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from contextlib import suppress
 from pathlib import Path
 
-from stressnet.agent.diagnosis import connected, listening_ports, open_diagnosis
+from stressnet.agent.diagnosis import accepts, connected, open_diagnosis
 from stressnet.agent.hooks import Hooks
 from stressnet.agent.interposition import Interposition
 from stressnet.agent.journal import Journal
@@ -27,6 +28,9 @@ class Control:
         self.journal = Journal(directory)
         self._supervisor = supervisor
         plan = supervisor.plan
+        self._by_name = {node.name: node for node in plan.nodes}
+        self._lines: dict[str, socket.socket] = {}
+        """By node, through which the kernel is asked about its namespace."""
         self.links = Interposition(plan, directory, self._listening, self.journal.note)
         self._nodes = NodeFaults(
             runtime,
@@ -79,6 +83,7 @@ class Control:
     async def replan(self, plan: Plan) -> None:
         """Go on with a changed plan."""
         await self.under_control()
+        self._by_name = {node.name: node for node in plan.nodes}
         if not self.links.problem:
             await self.links.replan(plan)
         self._hooks.replan(plan)
@@ -87,6 +92,7 @@ class Control:
 
     def held(self, name: str) -> None:
         """Note that a node has come to its gate."""
+        self._hang_up(name)
         self.links.rewired(name)
 
     def started(self, name: str) -> None:
@@ -101,6 +107,7 @@ class Control:
     def ended(self, name: str) -> None:
         """Note that a node has ended."""
         self.links.ended(name)
+        self._hang_up(name)
         self._hooks.ended(name)
 
     def connected(self) -> list[tuple[str, str]]:
@@ -118,9 +125,19 @@ class Control:
         return pairs
 
     def _listening(self, name: str) -> set[int]:
-        with self._supervisor.inside(name, open_diagnosis) as diagnosis:
-            return listening_ports(diagnosis)
+        node = self._by_name[name]
+        if name not in self._lines:
+            self._lines[name] = self._supervisor.inside(name, open_diagnosis)
+        line = self._lines[name]
+        return {port.number for port in node.p2p_ports() if accepts(line, node.address, port.number)}
+
+    def _hang_up(self, name: str) -> None:
+        line = self._lines.pop(name, None)
+        if line is not None:
+            line.close()
 
     def close(self) -> None:
         """Let go of everything; it stays as it is."""
         self.links.close()
+        for name in list(self._lines):
+            self._hang_up(name)

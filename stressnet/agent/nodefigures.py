@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -35,11 +35,12 @@ _STATES: Mapping[int, str] = {
     5: "fin_wait",
     8: "close_wait",
     9: "closing",
-    10: "listening",
     11: "closing",
     12: "syn_received",
 }
 """TCP states by their number in the kernel (tcp_states.h)."""
+_UNCOUNTED = (3, 6, 12)
+"""States that are not among `sockets`: connections half open, and those that are waited out."""
 
 
 class NodeFigures:
@@ -118,7 +119,14 @@ class NodeFigures:
                 pss += _pairs(Path(f"/proc/{pid}/smaps_rollup")).get("Pss", 0) * 1024
         sample.pss_bytes = pss or None
         with suppress(OSError, LookupError), inside() as line:
-            self._by_state(diagnosis.tcp_sockets(line), sample)
+            self._by_state(diagnosis.tcp_sockets(line, self._families()), sample)
+
+    def _families(self) -> Iterator[int]:
+        """Which sockets there are: where all namespaces share one table each walk through it takes 2 ms."""
+        yield socket.AF_INET
+        with suppress(OSError):
+            if b"TCP6: inuse 0\n" not in Path(f"/proc/{self.pid}/net/sockstat6").read_bytes():
+                yield socket.AF_INET6
 
     def _by_state(self, found: Mapping[tuple[int, int, int], int], sample: NodeSample) -> None:
         for field in set(_STATES.values()):
@@ -129,6 +137,10 @@ class NodeFigures:
                 setattr(sample, _STATES[state], getattr(sample, _STATES[state]) + count)
             elif state == diagnosis.ESTABLISHED and (near in self._p2p or far in self._p2p):
                 sample.p2p += count
+        if sample.sockets is not None:
+            # What is neither being opened nor waited out has a place of its own in the kernel's tables.
+            others = sum(n for (state, *_), n in found.items() if state not in _UNCOUNTED)
+            sample.listening = max(0, sample.sockets - others)
 
     def close(self) -> None:
         """Close the files."""

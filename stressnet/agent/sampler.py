@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -194,7 +194,7 @@ class Sampler:
 
     def _write(
         self,
-        rows: Iterable[NodeSample | LinkSample | HostSample],
+        rows: Sequence[NodeSample | LinkSample | HostSample],
         metrics: Iterable[Value],
     ) -> None:
         if self._samples is None:

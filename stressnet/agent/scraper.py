@@ -7,6 +7,7 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from stressnet.agent.metricspage import Page
 from stressnet.agent.probes import LOOPBACK
 from stressnet.agent.supervisor import Supervisor
 from stressnet.plan import Node
@@ -30,6 +31,7 @@ class Scraper:
     def __init__(self, supervisor: Supervisor) -> None:
         self._supervisor = supervisor
         self._sessions: dict[str, Session] = {}
+        self._pages: dict[str, Page] = {}
         self._values: list[Value] = []
 
     def take(self) -> list[Value]:
@@ -61,7 +63,6 @@ class Scraper:
 
     async def _ask(self, node: Node) -> None:
         from stressnet.agent.http import Session
-        from stressnet.agent.metricspage import series
 
         assert node.metrics is not None
         name = node.name
@@ -74,4 +75,5 @@ class Scraper:
             status, page = await self._sessions[name].ask("GET", node.metrics.path, timeout=_PATIENCE_S)
             if status == 200 and len(self._values) < _MOST:
                 at = time.time()
-                self._values += [(at, name, one, value) for one, value in series(page.decode())]
+                series = self._pages.setdefault(name, Page()).read(page.decode())
+                self._values += [(at, name, one, value) for one, value in series]

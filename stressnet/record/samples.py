@@ -18,7 +18,7 @@ import sqlite3
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import astuple, fields
+from dataclasses import fields
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -77,20 +77,17 @@ class Samples:
 
     def write(
         self,
-        rows: Iterable[NodeSample | LinkSample | HostSample],
+        rows: Sequence[NodeSample | LinkSample | HostSample],
         metrics: Iterable[tuple[float, str, str, float]] = (),
     ) -> None:
         """Add rows, and metrics as (at, node, series, value), in one transaction: all, or with an error none."""
         self._file.execute("BEGIN")
         known = dict(self._nodes), dict(self._series)
         try:
-            for row in rows:
-                values = [
-                    self._number("nodes", self._nodes, value) if field.name in _NAMES else value
-                    for field, value in zip(fields(row), astuple(row), strict=True)
-                ]
-                marks = ",".join("?" * len(values))
-                self._file.execute(f"INSERT INTO {_KINDS[type(row)]} VALUES ({marks})", values)
+            for kind, name in _KINDS.items():
+                marks = ",".join("?" * len(fields(kind)))
+                values = (tuple(self._values(row)) for row in rows if type(row) is kind)
+                self._file.executemany(f"INSERT INTO {name} VALUES ({marks})", values)
             self._file.executemany(
                 "INSERT INTO metric VALUES (?, ?, ?, ?)",
                 (
@@ -109,6 +106,11 @@ class Samples:
             if self._file.in_transaction:
                 self._file.execute("ROLLBACK")
             raise
+
+    def _values(self, row: NodeSample | LinkSample | HostSample) -> Iterator[Any]:
+        for name in row.__slots__:
+            value = getattr(row, name)
+            yield self._number("nodes", self._nodes, value) if name in _NAMES else value
 
     def _number(self, table: str, known: dict[str, int], name: str) -> int:
         if name not in known:
