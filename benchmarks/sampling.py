@@ -13,6 +13,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from benchmarks.timing import machine
@@ -36,19 +37,20 @@ def run(*words: str) -> None:
     subprocess.run([*COMMAND, *words], check=True, stdout=subprocess.DEVNULL)
 
 
-def agents(folder: Path) -> Iterator[int]:
-    """Yield the agents of nets in this state folder, or any in a container."""
+def agents(folder: Path, backend: str) -> Iterator[int]:
+    """Yield the agent of the net."""
+    ours, shown = str(folder), "cmdline"
+    if backend == "docker":
+        words = ["docker", "ps", "-q", "--no-trunc", "--filter", "name=^stressnet-bench-sampling_agent$"]
+        ours, shown = (
+            subprocess.run(words, capture_output=True, text=True, check=True).stdout.strip(),
+            "cgroup",
+        )
     for pid in filter(str.isdigit, os.listdir("/proc")):
-        try:
-            if Path(f"/proc/{pid}/comm").read_text().strip() != AGENT:
-                continue
-            if (
-                str(folder) in Path(f"/proc/{pid}/cmdline").read_text()
-                or "docker" in Path(f"/proc/{pid}/cgroup").read_text()
-            ):
+        with suppress(OSError):
+            name = Path(f"/proc/{pid}/comm").read_text().strip()
+            if name == AGENT and ours in Path(f"/proc/{pid}/{shown}").read_text():
                 yield int(pid)
-        except OSError:
-            continue
 
 
 def cpu_s(pids: list[int]) -> float:
@@ -77,7 +79,7 @@ def main() -> None:
                 run("up", str(topology), "--backend", options.backend)
                 try:
                     run("status", "bench-sampling", "--until", "synced", "--timeout", "5m")
-                    pids = list(agents(Path(name)))
+                    pids = list(agents(Path(name), options.backend))
                     before, begun = cpu_s(pids), time.monotonic()
                     time.sleep(_SPAN_S)
                     shares.append((cpu_s(pids) - before) / (time.monotonic() - begun))
