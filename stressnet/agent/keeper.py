@@ -295,6 +295,7 @@ class Keeper:
 
     async def _heal(self, gone: set[str], state: State) -> list[str]:
         await self._apply([fault for fault in self._on() if fault.id not in gone])
+        by = {kept.fault.id: _ended_by(kept) for kept in self._kept if state == "ended"}
         for kept in self._kept:
             if kept.fault.id in gone:
                 kept.state, kept.until, kept.hits = state, time.time(), self._hits(kept, self.counted)
@@ -304,7 +305,7 @@ class Keeper:
             sys.stderr.write(f"agent: what was healed is not written down: {error}\n")
         self.moved.set()
         for one in sorted(gone):
-            self._note(f"fault {state}", id=one)
+            self._note(f"fault {state}", id=one, **({"by": by[one]} if one in by else {}))
         return sorted(gone, key=lambda name: int(name[1:]))
 
     def kept(self) -> list[Kept]:
@@ -406,6 +407,11 @@ class Keeper:
 def _end(kept: Kept) -> float:
     """When it ends by itself: at its own time, or that of its lease; 0 for never."""
     return min((end for end in (kept.fault.ends_at, kept.lease_ends_at) if end), default=0.0)
+
+
+def _ended_by(kept: Kept) -> Literal["time", "lease"]:
+    """Which of the two was over first: what was asked for, or the wish of whoever asked."""
+    return "time" if _end(kept) == kept.fault.ends_at else "lease"
 
 
 def region_faults(plan: Plan, *, by_packets: bool) -> list[Fault]:
