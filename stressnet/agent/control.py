@@ -62,6 +62,7 @@ class Control:
         """Put links under control and take up the faults that were on, let nodes start, and end faults in time."""
         running = [name for name, now in self._supervisor.observed.items() if now.pid]
         await self.links.start(running)
+        self.journal.note("agent started", adopted=self.links.adopted or bool(running), running=len(running))
         if self.links.streams_problem:
             self.journal.note("no control of streams", why=self.links.streams_problem)
         await self.keeper.start()

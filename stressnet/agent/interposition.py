@@ -59,6 +59,8 @@ class Interposition:
         """Why packets are not under control; empty where they are."""
         self.streams_problem = ""
         """Why streams are not."""
+        self.adopted = False
+        """Whether an earlier agent had left rules here."""
         self._take(plan)
 
     def _take(self, plan: Plan) -> None:
@@ -74,7 +76,7 @@ class Interposition:
             self.problem = self.streams_problem = "with egress, nodes are on a bridge of the engine"
             return
         try:
-            self._router.prepare(self._relay_count())
+            self.adopted = self._router.prepare(self._relay_count())
         except OSError as error:
             self.problem = self.streams_problem = f"this kernel does not do it: {error}"
             return

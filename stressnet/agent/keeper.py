@@ -183,7 +183,7 @@ class Keeper:
             await self._remember(kept, before)
             self.moved.set()
         for fault in named:
-            self._note("fault on", id=fault.id, kind=fault.kind, asked=fault.asked, ends_at=fault.ends_at)
+            self._note("fault on", **{**fault.to_raw(), "lease_s": lease_s})
         self._changed.set()
         return [fault.id for fault in named], notes
 
@@ -323,6 +323,7 @@ class Keeper:
 
     async def _heal(self, gone: set[str], state: State) -> list[str]:
         await self._apply([fault for fault in self.on() if fault.id not in gone])
+        by = {kept.fault.id: _ended_by(kept) for kept in self._kept if state == "ended"}
         for kept in self._kept:
             if kept.fault.id in gone:
                 kept.state, kept.until, kept.hits = state, time.time(), self._hits(kept, self.counted)
@@ -334,7 +335,7 @@ class Keeper:
             self._changed.set()
         self.moved.set()
         for one in sorted(gone):
-            self._note(f"fault {state}", id=one)
+            self._note(f"fault {state}", id=one, **({"by": by[one]} if one in by else {}))
         return sorted(gone, key=lambda name: int(name[1:]))
 
     def kept(self) -> list[Kept]:
@@ -457,6 +458,11 @@ class Keeper:
 def _end(kept: Kept) -> float:
     """When it ends by itself: at its own time, or that of its lease; 0 for never."""
     return min((end for end in (kept.fault.ends_at, kept.lease_ends_at) if end), default=0.0)
+
+
+def _ended_by(kept: Kept) -> Literal["time", "lease"]:
+    """Which of the two was over first: what was asked for, or the wish of whoever asked."""
+    return "time" if _end(kept) == kept.fault.ends_at else "lease"
 
 
 def region_faults(plan: Plan, *, by_packets: bool) -> list[Fault]:

@@ -125,8 +125,8 @@ class Router:
         """Return what a relay dials to reach an endpoint (by its number in the plan) from a node's address."""
         return f"{_CODES[self._place(source)]}:{_FIRST_CODE_PORT + endpoint}"
 
-    def prepare(self, relays: int) -> None:
-        """Put the rules in place, complete but for the links; what is there already stays."""
+    def prepare(self, relays: int) -> bool:
+        """Put the rules in place, complete but for the links; return whether they were there already, and stay."""
         with netlink.Route() as route:
             # The relays' addresses, and a way for codes: the output chain changes them before anything is sent.
             for message in (
@@ -137,8 +137,11 @@ class Router:
                 with contextlib.suppress(FileExistsError):
                     route.send([message])
         self._chains = self._nft.chains(_TABLE)
-        self._inherited = ("conditions", "cuts", "classes") if self._chains else ()
-        messages = [] if self._chains else list(self._table())
+        inherited = bool(self._chains)
+        # Also with a changed plan: what is emptied is then filled again as a whole.
+        self._inherited = ("conditions", "cuts", "classes") if inherited else ()
+        self._conditions, self._cuts, self._classes = {}, set(), {}
+        messages = [] if inherited else list(self._table())
         messages.append(nft.flush(_TABLE, "places"))
         places = [
             (struct.pack("=I", FIRST_INDEX + self._place(node)) + _packed(node.address), b"")
@@ -146,6 +149,7 @@ class Router:
         ]
         self._nft.commit([*messages, *nft.add(_TABLE, "places", places)])
         self._chains = self._nft.chains(_TABLE)
+        return inherited
 
     def _table(self) -> Iterable[bytes]:
         yield nft.table(_TABLE)

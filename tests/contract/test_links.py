@@ -158,8 +158,8 @@ def test_a_partition_cuts_everything_and_heals(backend: str, tmp_path: Path) -> 
         async with live(plan) as net:
             await newest(net, "a", r"ok .*")
             await newest(net, "h", r"ok .*")
-            heard = len(await log(net, "b"))
             cut = await put(net, "partition", ("a", "b"), ("h", "b"))
+            heard = len(await log(net, "b"))
             await newest(net, "a", "TimeoutError")
             await newest(net, "h", "TimeoutError")
             before = await counts(net, "a", "b")
@@ -310,77 +310,6 @@ def test_a_fault_that_cannot_be_is_refused_whole(backend: str, tmp_path: Path) -
             ]
             with pytest.raises(AgentError, match="'f9'"):
                 await call(net, "fault_heal", ids=["f9"])
-
-    asyncio.run(story())
-
-
-BYPASS = """
-import socket, os, time, struct
-b = socket.gethostbyname('b')
-def attempt(name, work):
-    try: print(name, work() or 'sent')
-    except OSError as error: print(name, type(error).__name__)
-def connect(target, port, source=None):
-    c = socket.socket(); c.settimeout(1)
-    if source: c.bind(source)
-    c.connect((target, port)); c.sendall(b'x'); return 'through' if c.recv(1) else 'closed'
-def datagram():
-    u = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); u.sendto(b'x', (b, 7000))
-attempt('source port', lambda: connect(b, 7000, ('', 40123)))
-attempt('other address', lambda: connect(b, 7000, ('127.0.0.2', 0)))
-def six():
-    c = socket.socket(socket.AF_INET6); c.settimeout(1); c.connect(('::ffff:' + b, 7000)); return 'through'
-attempt('mapped', six)
-def real_six():
-    c = socket.socket(socket.AF_INET6); c.settimeout(1); c.connect(('fe80::1', 7000)); return 'through'
-attempt('ipv6', real_six)
-attempt('udp', datagram)
-if not os.fork():
-    attempt('child', lambda: connect(b, 7000)); os._exit(0)
-os.wait()
-def raw():
-    r = socket.socket(socket.AF_INET, socket.SOCK_RAW, 6); r.sendto(b'x' * 20, (b, 0))
-attempt('raw', raw)
-def frame():
-    p = socket.socket(socket.AF_PACKET, socket.SOCK_RAW); p.bind(('eth0', 0)); p.send(b'x' * 60)
-attempt('frame', frame)
-gateway = socket.inet_ntoa(bytes.fromhex(open('/proc/net/route').readlines()[1].split()[2])[::-1])
-for api in ('127.0.0.1', gateway, '241.0.0.1', '240.0.0.1'):
-    attempt('api ' + api, lambda: connect(api, 8474))
-print('done'); time.sleep(600)
-"""
-
-
-def test_nothing_that_a_node_does_gets_around_a_partition(backend: str, tmp_path: Path) -> None:
-    """Other ports and addresses, UDP, IPv6, another process, raw packets, the relay's own API: nothing arrives."""
-    require_relay(backend)
-    listen = """
-import socket, threading
-def udp():
-    u = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); u.bind(('', 7000))
-    while True: u.recv(10); print('udp arrived')
-threading.Thread(target=udp, daemon=True).start()
-s = socket.create_server(('', 7000))
-while True:
-    c, who = s.accept(); print('tcp arrived')
-"""
-    text = python_nodes("contract-li", {"b": listen, "a": BYPASS}, extra="ports: {p2p: 7000/tcp}")
-    plan = plan_text(tmp_path, text + "    start: {after: 3s}\n", backend)
-
-    async def story() -> None:
-        async with live(plan) as net:
-            await put(net, "partition", ("a", "b"))
-
-            async def done() -> list[str]:
-                lines = await log(net, "a")
-                return lines if "done" in lines else []
-
-            lines = await until(done, 60)
-            assert not [line for line in lines if "through" in line]
-            assert await log(net, "b") == []
-            found = await counts(net, "a", "b")
-            assert found["bypassed"] == 0
-            assert found["dropped"] == found["offered"] > 0
 
     asyncio.run(story())
 

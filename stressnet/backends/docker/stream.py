@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import docker
+import docker.errors
 
 from stressnet.images.engine import explained
 
@@ -23,6 +24,9 @@ _STDERR = 2
 _PAUSE_S = 0.01
 _VERDICT_S = 5.0
 """How long after a program's output ended the engine may take to notice that it has."""
+_LOOK_S = 1.0
+"""Between two looks whether the program is still known: engines were seen to leave the connection open for ever where
+the container was removed just as the program began."""
 
 
 class ExecStream:
@@ -51,6 +55,18 @@ class ExecStream:
         self._tty = tty
         # The SDK's time-out for answers would end a program that is silent for longer, and an idle connection.
         self._socket.settimeout(None)
+        self._closed = threading.Event()
+        threading.Thread(target=self._watch, name=f"{container}-watch", daemon=True).start()
+
+    def _watch(self) -> None:
+        while not self._closed.wait(_LOOK_S):
+            try:
+                self._engine.exec_inspect(self.id)
+            except docker.errors.NotFound:  # it went with its container
+                self.hang_up()
+                break
+            except (docker.errors.DockerException, OSError):
+                continue  # whether it is there is not known
 
     def read(self) -> tuple[int, bytes]:
         """Return the next bytes and whether they are of output (1) or errors (2); no bytes at the end."""
@@ -88,6 +104,7 @@ class ExecStream:
 
     def close(self) -> None:
         """Close the connection; the program sees the end of its input."""
+        self._closed.set()
         self._response.close()
         self._file.close()
         self._socket.close()
