@@ -189,6 +189,9 @@ def try_out() -> None:
     place = "/tmp"
     kernel.mount("none", "/", "", kernel.MS_REC | kernel.MS_PRIVATE)
     kernel.mount("tmpfs", place, "tmpfs", _FLAGS, "size=64k")
-    kernel.mount("tmpfs", place, "tmpfs", _FLAGS | kernel.MS_REMOUNT, "size=128k")
-    os.mkdir(f"{place}/inside")
-    kernel.put_mount(kernel.copy_mount(place), f"{place}/inside")
+    try:
+        kernel.mount("tmpfs", place, "tmpfs", _FLAGS | kernel.MS_REMOUNT, "size=128k")
+        os.mkdir(f"{place}/inside")
+        kernel.put_mount(kernel.copy_mount(place), f"{place}/inside")
+    finally:
+        kernel.unmount(place)  # programs may lie below it

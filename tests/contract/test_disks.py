@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import subprocess
+import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -361,3 +362,15 @@ def test_nothing_of_a_disk_is_left_on_the_machine(backend: str, tmp_path: Path) 
         await backend_for(backend, plan.net).destroy()  # also twice
 
     asyncio.run(scene())
+
+
+def test_what_is_tried_hides_nothing_of_the_machine() -> None:
+    """Programs may lie below the folder on which a disk is tried, and are needed afterwards."""
+    require("netns")
+    trial = (
+        "import os, sys; from stressnet.agent.world import enter; from stressnet.agent.disks import try_out"
+    )
+    words = (
+        f"{trial}; before = os.listdir('/tmp'); enter(); try_out(); sys.exit(before != os.listdir('/tmp'))"
+    )
+    subprocess.run([sys.executable, "-c", words], check=True)
