@@ -6,6 +6,7 @@ import socket
 import struct
 from collections import Counter
 from collections.abc import Container, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 
 _SOCK_DIAG = 4
 _BY_FAMILY = 20
@@ -13,10 +14,32 @@ _REQUEST, _DUMP = 0x1, 0x300
 _DONE, _ERROR = 3, 2
 _HEADER = struct.Struct("=LHHLL")
 _QUERY = struct.Struct("=BBBxI36s4x8s")
-ESTABLISHED, LISTEN = 1, 10
+ESTABLISHED, CLOSE_WAIT, LISTEN = 1, 8, 10
 _ALL_BUT_LISTEN = 0xFFFFFFFF & ~(1 << LISTEN)
 _STATE_AT, _PORTS_AT = 17, 20
 """Where in a message the state and the two ports stand (inet_diag.h)."""
+_ADDRESSES_AT, _ATTRIBUTES_AT = 24, 88
+_ATTRIBUTE = struct.Struct("=HH")
+_INFO, _MEMORY = 2, 7
+_ACKNOWLEDGED_AT = 120
+"""Where in a tcp_info the count of acknowledged bytes stands (tcp.h)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """What a socket has still to send."""
+
+    waiting: int
+    """Bytes of the kernel's memory that it takes."""
+    room: int
+    """How many it may take."""
+    acknowledged: int
+    """Bytes that the other end has taken so far."""
+
+    @property
+    def full(self) -> bool:
+        """Tell whether whoever writes may have to wait: the kernel wakes him when a third is free."""
+        return self.waiting * 3 > self.room * 2
 
 
 def open_diagnosis() -> socket.socket:
@@ -64,9 +87,41 @@ def connected(diagnosis: socket.socket, p2p: Container[int]) -> set[str]:
     return found
 
 
-def _messages(diagnosis: socket.socket, family: int, states: int) -> Iterator[tuple[bytes, int]]:
-    """Yield each message on a socket, as the answer that it is in and its place there."""
-    query = _QUERY.pack(family, socket.IPPROTO_TCP, 0, states, b"", b"")
+def backlogs(diagnosis: socket.socket) -> Iterator[tuple[str, str, Backlog]]:
+    """Yield for each open TCP connection of IPv4 both ends as `ADDRESS:PORT`, own end first, and what waits in it."""
+    states = 1 << ESTABLISHED | 1 << CLOSE_WAIT
+    wanted = 1 << _INFO - 1 | 1 << _MEMORY - 1
+    for answer, offset in _messages(diagnosis, socket.AF_INET, states, wanted):
+        ports = struct.unpack_from(">HH", answer, offset + _PORTS_AT)
+        start = offset + _ADDRESSES_AT
+        addresses = answer[start : start + 4], answer[start + 16 : start + 20]
+        near, far = (f"{socket.inet_ntoa(one)}:{port}" for one, port in zip(addresses, ports, strict=True))
+        has = dict(_attributes(answer, offset))
+        if _MEMORY in has:
+            _, _, _, room, _, waiting = struct.unpack_from("=6I", has[_MEMORY])
+            yield near, far, Backlog(waiting, room, _acknowledged(has.get(_INFO, b"")))
+
+
+def _acknowledged(info: bytes) -> int:
+    if len(info) < _ACKNOWLEDGED_AT + 8:
+        return 0
+    return int(struct.unpack_from("=Q", info, _ACKNOWLEDGED_AT)[0])
+
+
+def _attributes(answer: bytes, offset: int) -> Iterator[tuple[int, bytes]]:
+    end = offset + struct.unpack_from("=L", answer, offset)[0]
+    place = offset + _ATTRIBUTES_AT
+    while place + _ATTRIBUTE.size <= end:
+        length, kind = _ATTRIBUTE.unpack_from(answer, place)
+        yield kind, answer[place + _ATTRIBUTE.size : place + length]
+        place += length + (-length % 4)
+
+
+def _messages(
+    diagnosis: socket.socket, family: int, states: int, more: int = 0
+) -> Iterator[tuple[bytes, int]]:
+    """Yield each message on a socket, as the answer that it is in and its place there; `more` asks for attributes."""
+    query = _QUERY.pack(family, socket.IPPROTO_TCP, more, states, b"", b"")
     diagnosis.send(_HEADER.pack(_HEADER.size + len(query), _BY_FAMILY, _REQUEST | _DUMP, 0, 0) + query)
     while True:
         answer = diagnosis.recv(1 << 17)

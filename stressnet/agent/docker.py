@@ -28,7 +28,7 @@ from stressnet.agent.enginesocket import EngineError, EngineSocket
 from stressnet.agent.ledger import Ledger
 from stressnet.agent.logcopy import copy_until
 from stressnet.agent.matching import Matcher
-from stressnet.agent.runtime import Events
+from stressnet.agent.runtime import Events, NoSuchNode
 from stressnet.faults.squeeze import Limits
 from stressnet.plan import Node, Plan
 
@@ -316,14 +316,14 @@ class DockerRuntime:
         """Return a new descriptor of the network namespace of a node's container."""
         container = self._containers.get(name)
         if container is None or container.ended.is_set() or container.visit.watch < 0:
-            raise LookupError(name)
+            raise NoSuchNode(name)
         try:
             descriptor = os.open(f"/proc/{container.visit.pid}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
         except OSError as error:
-            raise LookupError(name) from error
+            raise NoSuchNode(name) from error
         if not container.visit.alive():
             os.close(descriptor)
-            raise LookupError(name)
+            raise NoSuchNode(name)
         return descriptor
 
     def groups(self, name: str) -> Groups | None:

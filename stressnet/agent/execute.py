@@ -16,6 +16,7 @@ from typing import Any
 
 from stressnet.agent.netns import NetnsRuntime
 from stressnet.agent.programs import readable
+from stressnet.agent.runtime import NoSuchNode
 from stressnet.plan import Preparation
 
 SOCKET = "execute.sock"
@@ -56,8 +57,8 @@ class ExecuteServer:
             message, descriptors, _, _ = socket.recv_fds(connection, _LARGEST, 3)
             try:
                 answer = await self._while_connected(connection, self._run(json.loads(message), descriptors))
-            except LookupError as error:
-                answer = {"error": f"no node {error.args[0]!r} in this net"}
+            except NoSuchNode as error:
+                answer = {"error": f"no node {error.name!r} in this net"}
             except (OSError, ValueError) as error:
                 answer = {"error": str(error)}
             finally:

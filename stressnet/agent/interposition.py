@@ -7,17 +7,19 @@ restarted agent; a relay that dies is started again with the same listeners and 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 from stressnet.agent.complaints import complain
-from stressnet.agent.relay import Change, Relay, RelayError
+from stressnet.agent.relay import Relay, RelayError, RelayStuck
 from stressnet.agent.router import LAST_CODE, Count, Endpoint, Router
+from stressnet.agent.streams import Listener, Streams
 from stressnet.agent.traffic import Traffic, abilities
 from stressnet.faults.compose import Packet, Toxic
+from stressnet.faults.row import Step
 from stressnet.plan import Node, Plan, Port
 
 _NODES_PER_RELAY = 16
@@ -49,7 +51,9 @@ class Interposition:
         self._relays: list[Relay] = []
         self._watches: dict[str, asyncio.Task[None]] = {}
         self._mending: set[asyncio.Task[None]] = set()
-        self._toxics: dict[Name, tuple[Toxic, ...]] = {}
+        self._streams = Streams(self._revive, self._give_up)
+        self._carried: dict[Relay, dict[tuple[str, Endpoint], Listener]] = {}
+        """By source address and endpoint."""
         self._probes: set[int] = set()
         """Numbers of the endpoints that probes have at the moment, from the last one down."""
         self._changing = asyncio.Lock()
@@ -110,66 +114,87 @@ class Interposition:
 
     async def _lead(self) -> None:
         """Lead every link of the plan through its listener, made where it is not there yet."""
-        self._router.control(self._all_endpoints(), await self._carry_all())
+        await asyncio.gather(*map(self._carry, self._relays))
+        self._control()
 
-    async def _carry_all(self) -> dict[tuple[str, Endpoint], tuple[str, int]]:
-        listeners: dict[tuple[str, Endpoint], tuple[str, int]] = {}
-        for carried in await asyncio.gather(*(self._carry(relay) for relay in self._relays)):
-            listeners |= carried
-        return listeners
+    def _control(self) -> None:
+        self._router.control(
+            [(node.address, port.number) for node, port in self._endpoints],
+            {
+                way: (listener.relay.address, listener.port)
+                for carried in self._carried.values()
+                for way, listener in carried.items()
+            },
+        )
 
-    def _all_endpoints(self) -> list[Endpoint]:
-        return [(node.address, port.number) for node, port in self._endpoints]
-
-    async def _carry(self, relay: Relay) -> dict[tuple[str, Endpoint], tuple[str, int]]:
+    async def _carry(self, relay: Relay) -> None:
+        """Have a relay carry its links; one that does not say what it carries is started anew."""
         wanted = {
-            _listener(source, node, port): (source, number, (node.address, port.number))
+            _listener(source, node, port): (source, number, node, port)
             for source in self._plan.nodes
             if self._relay_of(source) == relay.number
             for number, (node, port) in enumerate(self._endpoints)
             if node is not source
         }
-        there = await relay.listeners()
+        try:
+            there = await relay.listeners()
+        except RelayStuck:
+            await relay.end()
+            await relay.start(self._died)
+            there = {}
         ports = {name: port for name, (port, _) in there.items()}
         await relay.drop(there.keys() - wanted.keys())
-        ports |= await relay.carry(
-            {
-                name: self._router.code(source, number)
-                for name, (source, number, _) in wanted.items()
-                if name not in there
-            }
-        )
-        return {
-            (source.address, endpoint): (relay.address, ports[name])
-            for name, (source, _, endpoint) in wanted.items()
+        codes = {name: self._router.code(source, number) for name, (source, number, _, _) in wanted.items()}
+        ports |= await relay.carry({name: code for name, code in codes.items() if name not in there})
+        self._carried[relay] = {
+            (source.address, (node.address, port.number)): Listener(
+                name, (source.name, node.name), relay, ports[name], codes[name]
+            )
+            for name, (source, _, node, port) in wanted.items()
         }
+        self._streams.carried(listener for carried in self._carried.values() for listener in carried.values())
+        if not there:
+            self._streams.emptied(relay)
 
     def _died(self, relay: Relay) -> None:
         if not self._ending:
             self._note("relay ended", relay=relay.number)
-            task = asyncio.ensure_future(self._mend(relay, time.monotonic()))
-            self._mending.add(task)
-            task.add_done_callback(self._mended)
+            self._later(self._mend(relay, time.monotonic()))
 
-    async def _mend(self, relay: Relay, since: float) -> None:
+    async def _mend(self, relay: Relay, since: float, why: str = "") -> None:
         async with self._changing:
-            await relay.start(self._died)
-            listeners = await self._carry_all()
-            await self._carry_out(
-                (name, Change(listener, toxic, on=True))
-                for name, toxics in self._toxics.items()
-                if self._relay_of(self._nodes[name[0]]) == relay.number
-                for listener in self._listeners(name)
-                for toxic in toxics
-            )
-            # Only now: no connection finds a listener whose faults are not on it yet.
-            self._router.control(self._all_endpoints(), listeners)
+            if why:
+                await self._revive(relay, why)
+            elif not relay.pid:  # whoever had to do with it may have come first
+                await self._begin_again(relay, since)
+
+    def _give_up(self, relay: Relay, why: str) -> None:
+        self._later(self._mend(relay, time.monotonic(), why))
+
+    async def _revive(self, relay: Relay, why: str) -> None:
+        since = time.monotonic()
+        if relay.pid:
+            self._note("relay ended", relay=relay.number, why=why)
+        await relay.end()
+        await self._begin_again(relay, since)
+
+    async def _begin_again(self, relay: Relay, since: float) -> None:
+        await relay.start(self._died)
+        await self._carry(relay)
+        await self._streams.fill(relay)
+        # Only now: no connection finds a listener whose faults are not on it yet.
+        self._control()
         self._note("relay restarted", relay=relay.number, gap_s=round(time.monotonic() - since, 3))
+
+    def _later(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.ensure_future(work)
+        self._mending.add(task)
+        task.add_done_callback(self._mended)
 
     def _mended(self, task: asyncio.Task[None]) -> None:
         self._mending.discard(task)
         if not task.cancelled() and (error := task.exception()):
-            complain(f"a relay cannot be restarted: {error!r}")
+            complain(f"relays are not as they should be: {error!r}")
 
     # Who listens.
 
@@ -227,45 +252,7 @@ class Interposition:
         """Put toxics on the listeners of these links and on no others; OSError where a relay refuses, and then
         everything is as it was before."""
         async with self._changing:
-            before = dict(self._toxics)
-            try:
-                await self._change_toxics(wanted)
-            except BaseException:
-                # A relay that has died gets the former toxics when it is back.
-                with contextlib.suppress(OSError):
-                    await self._learn()
-                    await self._change_toxics(before)
-                self._toxics = before
-                raise
-
-    async def _change_toxics(self, wanted: Mapping[Name, Sequence[Toxic]]) -> None:
-        changed = [
-            name
-            for name in self._toxics.keys() | wanted.keys()
-            if self._toxics.get(name, ()) != tuple(wanted.get(name, ()))
-        ]
-        changes = [change for name in sorted(changed) for change in self._changes(name, wanted.get(name, ()))]
-        await self._carry_out(changes)
-        for name in changed:
-            self._toxics.pop(name, None)
-            if wanted.get(name):
-                self._toxics[name] = tuple(wanted[name])
-
-    def _changes(self, name: Name, wanted: Sequence[Toxic]) -> Iterator[tuple[Name, Change]]:
-        before = self._toxics.get(name, ())
-        for listener in self._listeners(name):
-            yield from ((name, Change(listener, toxic, on=False)) for toxic in before if toxic not in wanted)
-            yield from ((name, Change(listener, toxic, on=True)) for toxic in wanted if toxic not in before)
-
-    async def _carry_out(self, changes: Iterable[tuple[Name, Change]]) -> None:
-        """Have each relay do its part; OSError of the first that was refused."""
-        parts: dict[int, list[Change]] = {}
-        for name, change in changes:
-            parts.setdefault(self._relay_of(self._nodes[name[0]]), []).append(change)
-        done = await asyncio.gather(*(self._relays[number].change(part) for number, part in parts.items()))
-        failures = [failure for part in done for failure in part if failure]
-        if failures:
-            raise RelayError(failures[0])
+            await self._streams.hold(wanted)
 
     def _listeners(self, name: Name) -> Iterator[str]:
         source, target = self._nodes[name[0]], self._nodes[name[1]]
@@ -274,16 +261,8 @@ class Interposition:
     async def adopt(self) -> None:
         """Learn which toxics an earlier agent has left, and take away its queues."""
         self._traffic.adopt(self._at)
-        await self._learn()
-
-    async def _learn(self) -> None:
-        found: dict[Name, tuple[Toxic, ...]] = {}
-        for relay in self._relays:
-            for listener, (_, toxics) in (await relay.listeners()).items():
-                source, target, port = listener.split(".")
-                if toxics and port.startswith("p2p") and source in self._nodes and target in self._nodes:
-                    found[source, target] = toxics
-        self._toxics = found
+        async with self._changing:
+            await self._streams.learn(self._relays)
 
     # What is known.
 
@@ -324,38 +303,38 @@ class Interposition:
         self._probes.add(code)
         try:
             ports = await relay.carry({listener: self._router.code(source, code)})
-            failures = await relay.change([Change(listener, toxic, on=True) for toxic in toxics])
-            if any(failures):
-                raise RelayError(next(filter(None, failures)))
+            failures = await relay.change({listener: [Step("add", toxic) for toxic in toxics]})
+            for why in failures.values():
+                raise RelayError(why)
             self._router.lead(source, endpoint, code, (relay.address, ports[listener]))
             yield
         finally:
             self._router.unlead(source, endpoint, code)
             self._probes.discard(code)
-            await relay.drop([listener])
+            try:
+                await relay.drop([listener])
+            except RelayStuck as error:  # then it can have no new listeners either
+                self._give_up(relay, str(error))
 
     async def replan(self, plan: Plan) -> None:
         """Go on with a changed plan; links that stay keep their connections."""
         self._take(plan)
         self._router.replan(plan)
-        self._toxics = {
-            name: toxics
-            for name, toxics in self._toxics.items()
-            if name[0] in self._nodes and name[1] in self._nodes
-        }
         self._router.prepare(self._relay_count())
         for number in range(len(self._relays), self._relay_count() if plan.relay else 0):
             relay = Relay(number, plan.relay, self._router.relay_address(number), self._directory)
             await relay.start(self._died)
             self._relays.append(relay)
         if self._relays:
-            await self._lead()
+            async with self._changing:
+                await self._lead()
 
     def close(self) -> None:
         """Let go; rules and relays stay as they are."""
         self._ending = True
         for watch in (*self._watches.values(), *self._mending):
             watch.cancel()
+        self._streams.close()
         for relay in self._relays:
             relay.close()
         self._traffic.close()

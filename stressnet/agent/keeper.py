@@ -41,6 +41,14 @@ _ON = ("on", "not achieved", "failed")
 Note = Callable[..., None]
 
 
+class NoSuchFault(LookupError):
+    """No fault of this id is on."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.name = name
+
+
 class FaultRefused(ValueError):
     """The fault cannot be done here, or not with those that are on; nothing of it was applied."""
 
@@ -200,11 +208,11 @@ class Keeper:
             raise FaultRefused(f"it cannot be written down: {error.strerror}") from error
 
     async def renew(self, ids: Sequence[str], lease_s: float) -> None:
-        """Let faults with a lease go on for so many seconds from now. LookupError for one that is not on."""
+        """Let faults with a lease go on for so many seconds from now. NoSuchFault for one that is not on."""
         async with self._lock:
             on = {kept.fault.id: kept for kept in self._kept if kept.on}
             for unknown in [one for one in ids if one not in on]:
-                raise LookupError(unknown)
+                raise NoSuchFault(unknown)
             for one in ids:
                 on[one].lease_ends_at = time.time() + lease_s
             self._write()
@@ -309,11 +317,11 @@ class Keeper:
                 self._check_alive(fault, [*self.on(), *faults[:place]])
 
     async def heal(self, ids: Sequence[str], state: State = "healed") -> list[str]:
-        """Take faults off; return which. LookupError for one that is not on, and then nothing is healed."""
+        """Take faults off; return which. NoSuchFault for one that is not on, and then nothing is healed."""
         async with self._lock:
             on = {fault.id for fault in self.on()}
             for unknown in [one for one in ids if one not in on]:
-                raise LookupError(unknown)
+                raise NoSuchFault(unknown)
             return await self._heal(set(ids), state)
 
     async def heal_all(self) -> list[str]:

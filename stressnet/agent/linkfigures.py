@@ -16,6 +16,7 @@ from stressnet.faults.expect import Holding, Way
 from stressnet.faults.fault import Fault
 from stressnet.faults.figure import Figure, near
 from stressnet.faults.kinds import KINDS
+from stressnet.faults.row import idle
 
 _EXCHANGES, _EXCHANGES_S = 15, 3.0
 """Round trips of one probe: so many, or fewer where they would take longer than this."""
@@ -39,16 +40,16 @@ class NotMeasured(Exception):
 
 
 def in_place(rows: dict[Name, list[tuple[Toxic, ...]]], holding: Holding) -> Figure:
-    """Compare what the relay has on the listeners of nodes with what should be there."""
+    """Compare what the relay has on the listeners of nodes with what should be there; what does nothing may be left."""
     differ = wanted = 0
     for pair, listeners in rows.items():
         should = {toxic.name: toxic for toxic in holding.row(*pair)}
         for row in listeners:
-            there = {toxic.name: toxic for toxic in row}
+            there, left = {toxic.name: toxic for toxic in row}, idle(row) - should.keys()
             wanted += len(should)
             differ += sum(
                 name not in there or name not in should or not _alike(there[name], should[name])
-                for name in there.keys() | should.keys()
+                for name in (there.keys() | should.keys()) - left
             )
     return Figure("toxics amiss", "count", 0.0, float(differ), 0.0, 0.0, wanted)
 

@@ -249,7 +249,7 @@ class Meter:
         if up.silent or down.silent:
             raise NotMeasured("another fault lets no packets pass")
         # Every toxic is to hit the probe, whatever share of connections it hits.
-        row = [dataclasses.replace(toxic, toxicity=1.0) for toxic in rows[opener, acceptor][0]]
+        row = [dataclasses.replace(one, toxicity=1.0) for one in rows[opener, acceptor][0] if one.toxicity]
         inside, nodes = self._supervisor.inside, (plan.node(opener), plan.node(acceptor))
 
         async def on_line(talk: Talk) -> Figure:

@@ -22,7 +22,7 @@ from stressnet.agent.disks import Disks, copy
 from stressnet.agent.launch import Launch
 from stressnet.agent.ledger import Ledger
 from stressnet.agent.programs import Programs, readable
-from stressnet.agent.runtime import Events
+from stressnet.agent.runtime import Events, NoSuchNode
 from stressnet.agent.wiring import Wiring
 from stressnet.agent.world import NAMESPACES, NODES, RUN, TEMPORARY, UNFINISHED
 from stressnet.faults.squeeze import Limits
@@ -228,7 +228,7 @@ class NetnsRuntime:
     def namespace(self, name: str) -> int:
         """Return a new descriptor of the node's network namespace."""
         if not self._has(name):
-            raise LookupError(name)
+            raise NoSuchNode(name)
         return os.open(self._wiring.path(name), os.O_RDONLY | os.O_CLOEXEC)
 
     def groups(self, name: str) -> Groups | None:
@@ -242,6 +242,8 @@ class NetnsRuntime:
 
         `terminal` is the sort of terminal that they are, for TERM, empty where they are none.
         """
+        if name not in self._nodes:
+            raise NoSuchNode(name)
         node, process = self._nodes[name], self._running.get(name)
         network = self.namespace(name)
         try:

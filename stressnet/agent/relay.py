@@ -14,7 +14,6 @@ import os
 import signal
 import socket
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -22,6 +21,7 @@ from urllib.parse import quote
 from stressnet.agent import processes
 from stressnet.agent.ledger import Ledger
 from stressnet.faults.compose import Toxic
+from stressnet.faults.row import Step
 
 if TYPE_CHECKING:
     from stressnet.agent.http import Session
@@ -30,23 +30,29 @@ API = "127.0.0.1"
 _FIRST_PORT = 8474
 _START_S = 10.0
 _CALL_S = 30.0
+"""For a call that may be about thousands of listeners."""
+_SHORT_CALL_S = 5.0
+"""For one that changes no more than one."""
+PATIENCE_S = 0.6
+"""For the next of the answers about toxics: well under a millisecond each, unless a toxic has to let go (see `row`)."""
+_END_S = 5.0
 _PAUSE_S = 0.005
 _PIPELINE = 100
 _BATCH = 2000
 """Listeners that are asked for in one call."""
+_TIMED_OUT = 503
+"""What the API says after 25 s in which it could not do something; it goes on trying all the same."""
+
+_Answer = tuple[int, bytes]
+"""Status and content."""
 
 
 class RelayError(OSError):
     """The relay did not do what it was asked to."""
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
-    """A toxic that is to be put on a listener, or taken off."""
-
-    listener: str
-    toxic: Toxic
-    on: bool
+class RelayStuck(RelayError):
+    """The relay did not answer: it has ended, or can do nothing more on some listener."""
 
 
 class Relay:
@@ -140,11 +146,11 @@ class Relay:
             raise RelayError(f"relay {self.number} does not answer within {_START_S:g} s") from None
 
     async def _check(self) -> None:
-        await self._call("GET", "/version")
+        await self._call("GET", "/version", short=True)
 
     async def listeners(self) -> dict[str, tuple[int, tuple[Toxic, ...]]]:
         """Return what it carries: by a listener's name its port, and the toxics that are on it."""
-        proxies = await self._call("GET", "/proxies")
+        proxies = await self._call("GET", "/proxies", short=True)
         return {name: (_port(proxy), tuple(map(_toxic, proxy["toxics"]))) for name, proxy in proxies.items()}
 
     async def carry(self, upstreams: Mapping[str, str]) -> dict[str, int]:
@@ -163,52 +169,80 @@ class Relay:
     async def drop(self, names: Iterable[str]) -> None:
         """Remove listeners, with the connections through them; one that is not there is fine."""
         await asyncio.gather(
-            *(self._call("DELETE", f"/proxies/{quote(name)}", fine=(404,)) for name in names)
+            *(self._call("DELETE", f"/proxies/{quote(name)}", fine=(404,), short=True) for name in names)
         )
 
     async def toxics(self, name: str) -> tuple[Toxic, ...]:
         """Return what is on one listener: each way in the order of the row."""
-        return tuple(map(_toxic, await self._call("GET", f"/proxies/{quote(name)}/toxics")))
+        return tuple(map(_toxic, await self._call("GET", f"/proxies/{quote(name)}/toxics", short=True)))
 
-    async def change(self, changes: Sequence[Change]) -> list[str]:
-        """Put toxics on listeners and take them off, in this order; return why each failed, empty where it did not.
+    async def change(
+        self, wanted: Mapping[str, Iterable[Step]], patience_s: float = PATIENCE_S
+    ) -> dict[str, str]:
+        """Take steps on the rows of listeners, each listener's in their order; return why some failed, by listener.
 
-        Requests go out without a wait for the answers before (RFC 9112, 9.3.2): a fault may be on 10,000 links.
+        RelayStuck where twice as long none comes, after which the process is of no use any more. Requests go out
+        without a wait for the answers before (RFC 9112, 9.3.2): a fault may be on 10,000 links.
         """
-        failures: list[str] = []
+        steps = [(name, step) for name, some in wanted.items() for step in some]
+        said: list[str] = []
+        talking = asyncio.ensure_future(self._talk(steps, said))
         try:
-            async with asyncio.timeout(_CALL_S):
-                reader, writer = await asyncio.open_connection(API, self.port)
-                try:
-                    for start in range(0, len(changes), _PIPELINE):
-                        batch = changes[start : start + _PIPELINE]
-                        writer.write(b"".join(map(_request, batch)))
-                        await writer.drain()
-                        failures += [_failure(one, *await _answer(reader)) for one in batch]
-                finally:
-                    writer.close()
-        except (OSError, EOFError, ValueError) as error:  # a TimeoutError is an OSError
-            raise RelayError(
-                f"relay {self.number} does not answer: {error or 'no answer in time'}"
-            ) from error
-        return failures
+            known = quiet = 0
+            while not (await asyncio.wait([talking], timeout=patience_s))[0]:
+                quiet, known = (0 if len(said) > known else quiet + 1), len(said)
+                if quiet > 1:
+                    raise TimeoutError
+                await self._check()  # a machine that is busy keeps this one waiting too
+            await talking
+        except (OSError, EOFError, ValueError) as error:
+            raise RelayStuck(f"relay {self.number} does not answer: {_words(error)}") from error
+        finally:
+            talking.cancel()
+        return {name: why for (name, _), why in zip(reversed(steps), reversed(said), strict=True) if why}
 
-    async def _call(self, method: str, path: str, body: Any = None, *, fine: Sequence[int] = ()) -> Any:
+    async def _talk(self, steps: Sequence[tuple[str, Step]], said: list[str]) -> None:
+        """Take steps; add to `said` why each failed, empty where it did not."""
+        reader, writer = await asyncio.open_connection(API, self.port)
+        try:
+            for start in range(0, len(steps), _PIPELINE):
+                batch = steps[start : start + _PIPELINE]
+                writer.write(b"".join(_request(*one) for one in batch))
+                await writer.drain()
+                for _, step in batch:
+                    said.append(_failure(step, *await _answer(reader)))
+        finally:
+            writer.close()
+
+    async def _call(
+        self, method: str, path: str, body: Any = None, *, fine: Sequence[int] = (), short: bool = False
+    ) -> Any:
         content = b"" if body is None else json.dumps(body).encode()
         session = await self._free.get()
         try:
-            status, answer = await session.ask(method, path, content, timeout=_CALL_S)
+            status, answer = await session.ask(
+                method, path, content, timeout=_SHORT_CALL_S if short else _CALL_S
+            )
+        except OSError as error:
+            raise RelayStuck(f"relay {self.number} does not answer: {_words(error)}") from error
         finally:
             self._free.put_nowait(session)
+        if status == _TIMED_OUT:
+            raise RelayStuck(f"relay {self.number} does not answer: {_words(TimeoutError())}")
         if status >= 300 and status not in fine:
-            raise RelayError(f"relay {self.number}: {answer.decode(errors='replace').strip()}")
+            raise RelayError(f"relay {self.number}: {_said(answer)}")
         return json.loads(answer) if answer[:1] in (b"{", b"[") else None
 
-    def end(self) -> None:
-        """End the process, and forget it."""
-        if self._watch >= 0:
-            signal.pidfd_send_signal(self._watch, signal.SIGKILL)
-            self._forget()
+    async def end(self) -> None:
+        """End the process, and forget it; nobody is told that it has died."""
+        if self._watch < 0:
+            return
+        ended = asyncio.Event()
+        asyncio.get_running_loop().add_reader(self._watch, ended.set)  # instead of what `start` has put there
+        signal.pidfd_send_signal(self._watch, signal.SIGKILL)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(ended.wait(), _END_S)
+        self._forget()
 
     def close(self) -> None:
         """Let go of the process; it goes on."""
@@ -219,38 +253,55 @@ class Relay:
             os.close(self._watch)
 
 
-def _request(change: Change) -> bytes:
-    path, body = f"/proxies/{quote(change.listener)}/toxics", b""
-    if change.on:
+def _request(listener: str, step: Step) -> bytes:
+    toxic, path, body = step.toxic, f"/proxies/{quote(listener)}/toxics", b""
+    if step.verb != "add":
+        path += f"/{quote(toxic.name)}"
+    if step.verb != "remove":
         raw = {
-            "name": change.toxic.name,
-            "type": change.toxic.type,
-            "stream": change.toxic.stream,
-            "toxicity": change.toxic.toxicity,
-            "attributes": dict(change.toxic.attributes),
+            "name": toxic.name,
+            "type": toxic.type,
+            "stream": toxic.stream,
+            "toxicity": toxic.toxicity,
+            "attributes": dict(toxic.attributes),
         }
         body = json.dumps(raw).encode()
-    else:
-        path += f"/{quote(change.toxic.name)}"
-    head = f"{'POST' if change.on else 'DELETE'} {path} HTTP/1.1\r\nHost: relay\r\nContent-Length: {len(body)}\r\n\r\n"
-    return head.encode() + body
+    verb = "DELETE" if step.verb == "remove" else "POST"  # PATCH came with version 2.6.0
+    return f"{verb} {path} HTTP/1.1\r\nHost: relay\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body
 
 
-async def _answer(reader: asyncio.StreamReader) -> tuple[int, bytes]:
+async def _answer(reader: asyncio.StreamReader) -> _Answer:
     """Read one answer; the API says the length of each that is as short as these."""
-    status = int((await reader.readline()).split()[1])
-    length = 0
+    first = (await reader.readline()).split()
+    if len(first) < 2:
+        raise EOFError("it closed the connection")
+    status, length = int(first[1]), 0
     while line := (await reader.readline()).strip():
         key, _, value = line.partition(b":")
         if key.lower() == b"content-length":
             length = int(value)
+    if status == _TIMED_OUT:
+        raise TimeoutError
     return status, await reader.readexactly(length)
 
 
-def _failure(change: Change, status: int, answer: bytes) -> str:
-    if status < 300 or (status == 404 and not change.on):  # what is to go and is not there is fine
+def _failure(step: Step, status: int, answer: bytes) -> str:
+    if status < 300 or (status == 404 and step.verb == "remove"):  # what is to go and is not there is fine
         return ""
-    return f"{change.listener}: {answer.decode(errors='replace').strip()}"
+    return _said(answer)
+
+
+def _said(answer: bytes) -> str:
+    """Return the words of an error of the API."""
+    try:
+        return str(json.loads(answer)["error"])
+    except (ValueError, LookupError, TypeError):
+        return answer.decode(errors="replace").strip()
+
+
+def _words(error: Exception) -> str:
+    """Say why there was no answer."""
+    return str(error) or ("none came in time" if isinstance(error, TimeoutError) else type(error).__name__)
 
 
 def _own_socket() -> socket.socket:

@@ -15,6 +15,15 @@ from stressnet.faults.squeeze import Limits
 from stressnet.plan import Plan
 
 
+class NoSuchNode(LookupError):
+    """The net has no node of this name, or the node has no namespace now. An error that says more would be taken for
+    it if it were any LookupError."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.name = name
+
+
 class Events(Protocol):
     """What a runtime tells the supervisor, in the order it happens."""
 
@@ -62,7 +71,7 @@ class Runtime(Protocol):
         """Take away all that the runtime made for these nodes."""
 
     def namespace(self, name: str) -> int:
-        """Return a new file descriptor of the node's network namespace; LookupError where there is none."""
+        """Return a new file descriptor of the node's network namespace; NoSuchNode where there is none."""
 
     def groups(self, name: str) -> Groups | None:
         """Return the control groups that a node that runs has for itself, None where it has none."""

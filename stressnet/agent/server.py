@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import tempfile
+import traceback
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -13,10 +14,10 @@ from typing import Any
 
 from stressnet import __version__
 from stressnet.agent.control import Control
-from stressnet.agent.keeper import FaultRefused
+from stressnet.agent.keeper import FaultRefused, NoSuchFault
 from stressnet.agent.probes import LOOPBACK
 from stressnet.agent.protocol import LINE_LIMIT, carry
-from stressnet.agent.runtime import Runtime
+from stressnet.agent.runtime import NoSuchNode, Runtime
 from stressnet.agent.sockets import connect
 from stressnet.agent.supervisor import Supervisor
 from stressnet.faults.fault import Fault
@@ -95,10 +96,20 @@ class Server:
             return {"error": f"the agent knows no call {request['call']!r}"}
         try:
             return {"result": await call(**request["args"])}
-        except LookupError as error:
-            return {"error": f"no node {error.args[0]!r} in this net"}
+        except NoSuchNode as error:
+            return {"error": f"no node {error.name!r} in this net"}
         except (OSError, FaultRefused) as error:
-            return {"error": str(error)}
+            return {"error": str(error) or type(error).__name__}
+        except Exception as error:  # a bug of ours: said as what it is, and where in the agent's log
+            traceback.print_exc()
+            return {"error": f"the agent failed at {request['call']}: {error!r}"}
+
+    def _known(self, names: Sequence[str]) -> Sequence[str]:
+        there = {node.name for node in self._supervisor.plan.nodes}
+        for name in names:
+            if name not in there:
+                raise NoSuchNode(name)
+        return names
 
     async def _hello(self) -> dict[str, Any]:
         return {"version": __version__, "net": self._supervisor.plan.net, "pid": os.getpid()}
@@ -116,16 +127,16 @@ class Server:
         self._runtime.replan(changed)
 
     async def _hold(self, names: Sequence[str]) -> None:
-        await self._runtime.hold(names)
+        await self._runtime.hold(self._known(names))
 
     async def _release(self, names: Sequence[str]) -> None:
-        await self._supervisor.release(names)
+        await self._supervisor.release(self._known(names))
 
     async def _stop(self, names: Sequence[str]) -> None:
-        await asyncio.gather(*(self._runtime.stop(name) for name in names))
+        await asyncio.gather(*(self._runtime.stop(name) for name in self._known(names)))
 
     async def _remove(self, names: Sequence[str]) -> None:
-        await self._supervisor.forget(names)
+        await self._supervisor.forget(self._known(names))
 
     async def _fault_add(self, faults: Sequence[dict[str, Any]], lease_s: float = 0.0) -> dict[str, Any]:
         await self._control.under_control()
@@ -140,16 +151,16 @@ class Server:
         await self._control.under_control()
         try:
             healed = await (self._control.keeper.heal_all() if everything else self._control.keeper.heal(ids))
-        except LookupError as error:
-            raise FaultRefused(f"no fault {error.args[0]!r} is on") from None
+        except NoSuchFault as error:
+            raise FaultRefused(f"no fault {error.name!r} is on") from None
         return {"healed": healed}
 
     async def _fault_renew(self, ids: Sequence[str], lease_s: float) -> None:
         await self._control.under_control()
         try:
             await self._control.keeper.renew(ids, lease_s)
-        except LookupError as error:
-            raise FaultRefused(f"no fault {error.args[0]!r} is on") from None
+        except NoSuchFault as error:
+            raise FaultRefused(f"no fault {error.name!r} is on") from None
 
     async def _links(self) -> list[dict[str, Any]]:
         await self._control.under_control()
@@ -178,9 +189,10 @@ class Server:
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, node: str, port: int
     ) -> None:
         try:
+            self._known([node])
             address = self._supervisor.plan.node(node).address
             inside = await connect(lambda: self._supervisor.open_socket(node), (LOOPBACK, address), port)
-        except LookupError:
+        except NoSuchNode:
             writer.write(json.dumps({"error": f"no node {node!r} runs in this net"}).encode() + b"\n")
             return
         except OSError as error:

@@ -139,12 +139,13 @@ _CONDITIONS: Mapping[str, Callable[[_Parameters], Packet]] = {
 
 
 def toxics(faults: Iterable[Fault]) -> dict[Link, tuple[Toxic, ...]]:
-    """Return the toxics of each proxy (opener, acceptor), in the order in which the faults were added.
+    """Return the toxics of each proxy (opener, acceptor), in the order in which the faults were added, resets last.
 
-    Data from A to B flows up the connections that A opened and down those that B opened.
+    Data from A to B flows up the connections that A opened and down those that B opened. A reset is the last because
+    it can be removed there: one that stays, even if it is off, would have every new connection end by a reset.
     """
     found: dict[Link, list[Toxic]] = {}
-    for fault in faults:
+    for fault in sorted(faults, key=lambda fault: fault.kind == "reset"):
         if fault.kind in _STREAM:
             up, down = _toxics(fault, "upstream"), _toxics(fault, "downstream")
             for source, target in fault.links:
@@ -175,6 +176,10 @@ def _toxics(fault: Fault, stream: Literal["upstream", "downstream"]) -> list[Tox
         for parameter in kind.parameters
         if parameter.name != "toxicity"
     }
+    if fault.kind == "reset" and toxicity == 1 and attributes["timeout"]:
+        # Twice too: a reset that waits cannot be interrupted, and a latency can.
+        wait = Toxic(name, "latency", stream, 1.0, {"latency": attributes["timeout"], "jitter": 0})
+        return [wait, Toxic(f"{name}.2", "reset_peer", stream, 1.0, {"timeout": 0})]
     return [Toxic(name, _TYPES.get(fault.kind, fault.kind), stream, toxicity, attributes)]
 
 

@@ -192,7 +192,7 @@ def test_the_journal_tells_of_every_death(backend: str, tmp_path: Path) -> None:
                 return found if all(found.values()) else {}
 
             mended = await until(lambda: tells("relay ended", "relay restarted"))
-            (gone,), (back,) = mended["relay ended"], mended["relay restarted"]
+            gone, back = mended["relay ended"][0], mended["relay restarted"][0]
             assert gone["relay"] == back["relay"] == 0
             assert 0 < back["gap_s"] <= back["monotonic"] - gone["monotonic"] + 0.1
             kill_agent(plan)
