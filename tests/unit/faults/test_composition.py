@@ -166,7 +166,8 @@ def test_a_fault_one_way_touches_one_stream_of_each_proxy() -> None:
     [
         ("bandwidth", {"rate": 1e6}, "bandwidth", {"rate": 125}),
         ("slow_close", {"delay": 5.0}, "slow_close", {"delay": 5000}),
-        ("reset", {"timeout": 0.1}, "reset_peer", {"timeout": 100}),
+        ("reset", {}, "reset_peer", {"timeout": 0}),
+        ("reset", {"timeout": 0.1, "toxicity": 0.5}, "reset_peer", {"timeout": 100}),
         ("cut", {"bytes": 4096}, "limit_data", {"bytes": 4096}),
         (
             "slice",
@@ -181,6 +182,17 @@ def test_parameters_are_counted_in_toxiproxys_units(
 ) -> None:
     (found,) = toxics([fault("f1", kind, **parameters)])[AB]
     assert (found.type, found.attributes) == (type_, attributes)
+
+
+def test_a_reset_that_waits_is_a_latency_and_a_reset_behind_all_others() -> None:
+    """Toxiproxy cannot be interrupted in a reset that waits, and in a latency it can."""
+    found = toxics([fault("f1", "reset", timeout=0.1), fault("f2", "latency", latency=0.08)])[AB]
+    assert [(one.name, one.type) for one in found] == [
+        ("f2.upstream", "latency"),
+        ("f1.upstream", "latency"),
+        ("f1.upstream.2", "reset_peer"),
+    ]
+    assert [one.attributes for one in found[1:]] == [{"latency": 100, "jitter": 0}, {"timeout": 0}]
 
 
 def test_a_stall_of_all_connections_is_twofold_and_of_some_is_drawn_once() -> None:
