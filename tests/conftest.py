@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -11,6 +12,8 @@ from pathlib import Path
 import pytest
 from needs import BACKENDS, require
 
+# Who was started in the background by a shell ignores Ctrl-C, and so would every command of the tests.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 os.environ.pop("COLUMNS", None)  # of whoever runs the tests: their output would be as narrow as that terminal
 
 _ALONE = ("test_measure.py",)
