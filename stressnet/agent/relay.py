@@ -286,7 +286,8 @@ async def _answer(reader: asyncio.StreamReader) -> _Answer:
 
 
 def _failure(step: Step, status: int, answer: bytes) -> str:
-    if status < 300 or (status == 404 and step.verb == "remove"):  # what is to go and is not there is fine
+    goes = step.verb == "remove" or (step.verb == "set" and not step.toxic.toxicity)
+    if status < 300 or (status == 404 and goes):  # what is to go and is not there is fine
         return ""
     return _said(answer)
 
