@@ -7,7 +7,7 @@ random number, so the same input gives the same bytes.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -223,6 +223,11 @@ class Plan:
                 "warnings": tuple(raw["warnings"]),
             }
         )
+
+
+def shorten(names: Sequence[str]) -> str:
+    """Name the first and the last of many nodes, or all of a few."""
+    return ", ".join(names) if len(names) <= 3 else f"{names[0]} … {names[-1]}"
 
 
 def _fields(part: Any) -> dict[str, Any]:

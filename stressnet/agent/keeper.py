@@ -27,7 +27,7 @@ from stressnet.faults.fallback import by_relay
 from stressnet.faults.fault import Fault
 from stressnet.faults.figure import Figure
 from stressnet.faults.kind import FaultKind, Layer
-from stressnet.plan import Plan
+from stressnet.plan import Plan, shorten
 
 _FILE = "faults.json"
 _RETRY_S = 0.5
@@ -494,11 +494,6 @@ def region_faults(plan: Plan, *, by_packets: bool) -> list[Fault]:
         for latency in plan.latencies
         if latency.delay_s
     ]
-
-
-def shorten(names: Sequence[str]) -> str:
-    """Name a few of them."""
-    return ", ".join(names) if len(names) <= 3 else f"{names[0]} … {names[-1]}"
 
 
 def _within(fault: Fault, there: set[str]) -> Fault:

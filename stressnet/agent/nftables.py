@@ -16,7 +16,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 _SUBSYSTEM = 10 << 8
-_NEWTABLE, _DELTABLE, _NEWCHAIN, _GETCHAIN, _NEWRULE, _NEWSET = 0, 2, 3, 4, 6, 9
+_NEWTABLE, _NEWCHAIN, _GETCHAIN, _NEWRULE, _NEWSET = 0, 3, 4, 6, 9
 _NEWELEMENT, _GETELEMENT, _DELELEMENT = 12, 13, 14
 _BATCH_BEGIN, _BATCH_END = 0x10, 0x11
 _REQUEST, _ACK, _CREATE, _APPEND, _DUMP = 0x1, 0x4, 0x400, 0x800, 0x300
@@ -200,11 +200,6 @@ def drop() -> Expression:
 def table(name: str) -> bytes:
     """Make a table of IPv4."""
     return _message(_SUBSYSTEM | _NEWTABLE, _CREATE, _text(1, name))
-
-
-def delete_table(name: str) -> bytes:
-    """Remove a table with all that is in it."""
-    return _message(_SUBSYSTEM | _DELTABLE, 0, _text(1, name))
 
 
 def chain(table_name: str, name: str, kind: str = "", hook: str = "", priority: int = 0) -> bytes:

@@ -14,10 +14,9 @@ from pathlib import Path
 
 from stressnet.agent import diagnosis
 from stressnet.agent.cgroups import Groups
+from stressnet.agent.processes import read_stat, stat
 from stressnet.record.samples import NodeSample
 
-_TICKS = os.sysconf("SC_CLK_TCK")
-_PAGE = os.sysconf("SC_PAGE_SIZE")
 _READ = 16384
 _TCP = {
     "ActiveOpens": "opens",
@@ -73,20 +72,21 @@ class NodeFigures:
             self._group(self._groups, sample)
 
     def _processes(self, sample: NodeSample) -> None:
-        cpu, rss, threads, fds = self._main()
-        for pid in self.members[1:]:
-            with suppress(OSError):
-                more = _stat(Path(f"/proc/{pid}/stat").read_bytes())
-                cpu, rss, threads = cpu + more[0], rss + more[1], threads + more[2]
-                fds += _count(f"/proc/{pid}/fd")
-        sample.cpu_s, sample.rss_bytes, sample.threads, sample.fds = cpu, rss, threads, fds
-        sample.processes = len(self.members)
-
-    def _main(self) -> tuple[float, int, int, int]:
-        found = _stat(os.pread(self._open["stat"], _READ, 0))
+        found = read_stat(os.pread(self._open["stat"], _READ, 0))
+        if found.state in "ZX":
+            raise ProcessLookupError
         # Since Linux 6.2 the size of the folder says how many there are.
         fds = os.fstat(self._open["fd"]).st_size or _count(self._open["fd"])
-        return *found, fds
+        all_of_it = [found]
+        for pid in self.members[1:]:
+            if (one := stat(pid)) and one.state not in "ZX":
+                all_of_it.append(one)
+                with suppress(OSError):
+                    fds += _count(f"/proc/{pid}/fd")
+        sample.cpu_s = sum(one.cpu_s + one.children_cpu_s for one in all_of_it)
+        sample.rss_bytes = sum(one.rss_bytes for one in all_of_it)
+        sample.threads = sum(one.threads for one in all_of_it)
+        sample.fds, sample.processes = fds, len(self.members)
 
     def _network(self, sample: NodeSample) -> None:
         for name, take in (("sockstat", _sockets), ("snmp", _tcp), ("dev", _interfaces)):
@@ -147,14 +147,6 @@ class NodeFigures:
         for descriptor in self._open.values():
             os.close(descriptor)
         self._open = {}
-
-
-def _stat(text: bytes) -> tuple[float, int, int]:
-    """Return CPU seconds (with those of children that were waited for), resident bytes and threads (proc(5))."""
-    field = text.rpartition(b")")[2].split()
-    if field[0] in (b"Z", b"X"):
-        raise ProcessLookupError
-    return sum(map(int, field[11:15])) / _TICKS, int(field[21]) * _PAGE, int(field[17])
 
 
 def _count(folder: int | str) -> int:

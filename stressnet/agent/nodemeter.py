@@ -93,15 +93,16 @@ class NodeMeter:
         node = self._supervisor.plan.node(name)
         return Limits(node.cpu, node.memory).within(squeezes(self._on()).get(name, Limits()))
 
-    def _groups(self, name: str) -> Groups | None:
-        return self._runtime.groups(name) if self._pid(name) else None
+    def _groups(self, name: str) -> Groups | str:
+        """Return a node's own control groups, or why there are none."""
+        if not self._pid(name):
+            return f"{name} does not run"
+        return self._runtime.groups(name) or f"{name} has no control group of its own"
 
     async def _cpu(self, name: str) -> Figure | str:
         groups, asked = self._groups(name), self._wanted(name).cpu
-        if groups is None:
-            return (
-                f"{name} does not run" if not self._pid(name) else f"{name} has no control group of its own"
-            )
+        if isinstance(groups, str):
+            return groups
         try:
             limit = cgroups.cpu_limit(groups)
             if not asked or abs(limit - asked) > _CPU_STEP:
@@ -119,10 +120,8 @@ class NodeMeter:
 
     def _memory(self, name: str) -> Figure | str:
         groups, asked = self._groups(name), self._wanted(name).memory
-        if groups is None:
-            return (
-                f"{name} does not run" if not self._pid(name) else f"{name} has no control group of its own"
-            )
+        if isinstance(groups, str):
+            return groups
         try:
             limit, used = cgroups.memory_limit(groups), cgroups.memory_used(groups)
         except OSError:

@@ -19,22 +19,32 @@ class Stat:
     session: int
     began: int
     cpu_s: float
+    children_cpu_s: float
+    """Of those that it has waited for."""
     rss_bytes: int
+    threads: int
 
 
 def stat(pid: int) -> Stat | None:
     """Read one process, None where it is gone."""
     try:
         with open(f"/proc/{pid}/stat", "rb") as file:
-            fields = file.read().rpartition(b")")[2].split()
+            return read_stat(file.read())
     except (FileNotFoundError, ProcessLookupError):
         return None
+
+
+def read_stat(text: bytes) -> Stat:
+    """Read the text of a /proc/PID/stat."""
+    fields = text.rpartition(b")")[2].split()
     return Stat(
         state=fields[0].decode(),
         session=int(fields[3]),
         began=int(fields[19]),
         cpu_s=(int(fields[11]) + int(fields[12])) / _TICKS,
+        children_cpu_s=(int(fields[13]) + int(fields[14])) / _TICKS,
         rss_bytes=int(fields[21]) * _PAGE,
+        threads=int(fields[17]),
     )
 
 

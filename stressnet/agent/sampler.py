@@ -192,17 +192,21 @@ class Sampler:
             self._note("samples are kept again", lost=self._lost)
             self._lost = 0
 
+    def _opened(self) -> Samples:
+        if self._samples is None:
+            self._samples = Samples(self._path, self._supervisor.plan.net)
+        return self._samples
+
     def _write(
         self,
         rows: Sequence[NodeSample | LinkSample | HostSample],
         metrics: Iterable[Value],
     ) -> None:
-        if self._samples is None:
-            self._samples = Samples(self._path, self._supervisor.plan.net)
-        self._samples.write(rows, metrics)
+        samples = self._opened()
+        samples.write(rows, metrics)
         if self._pace.keep_s and time.monotonic() > self._dropped_at + _DROP_EVERY_S:
             self._dropped_at = time.monotonic()
-            self._samples.forget_before(time.time() - self._pace.keep_s)
+            samples.forget_before(time.time() - self._pace.keep_s)
 
     async def copy_to(self, path: Path, since: float) -> None:
         """Write the samples from a moment on (Unix seconds) into a new file; OSError where that cannot be."""
@@ -213,9 +217,7 @@ class Sampler:
                 raise OSError(f"the samples cannot be copied: {error}") from error
 
     def _copy(self, path: Path, since: float) -> None:
-        if self._samples is None:
-            self._samples = Samples(self._path, self._supervisor.plan.net)
-        self._samples.copy_to(path, since)
+        self._opened().copy_to(path, since)
 
     def _close(self) -> None:
         for name in list(self._watched):

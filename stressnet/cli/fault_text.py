@@ -12,10 +12,10 @@ from rich.text import Text
 from stressnet.cli.table import cut, width_of
 from stressnet.cli.terminal import age
 from stressnet.engine.faults import Standing, here
-from stressnet.engine.status import shorten
 from stressnet.faults.fault import Fault
 from stressnet.faults.kind import FaultKind, Parameter
 from stressnet.faults.kinds import KINDS
+from stressnet.plan import shorten
 from stressnet.spec.fault import FORMATS, show_value
 from stressnet.spec.units import format_duration
 

@@ -113,7 +113,7 @@ def _say_up(plan: Plan, as_json: bool) -> None:
 
 
 def _and_late(late: list[str]) -> str:
-    from stressnet.engine.status import shorten
+    from stressnet.plan import shorten
 
     return f", {len(late)} to come ({shorten(late)})" if late else ""
 

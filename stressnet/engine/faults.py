@@ -13,14 +13,13 @@ from typing import Any
 from stressnet import state
 from stressnet.backends.base import Backend
 from stressnet.engine.reconcile import begin_afresh, refuse_lost_preparations
-from stressnet.engine.status import shorten
 from stressnet.errors import AgentError, InputError, Problem
 from stressnet.faults.declared import with_declared
 from stressnet.faults.fallback import INSTEAD
 from stressnet.faults.fault import Fault
 from stressnet.faults.kind import FaultKind
 from stressnet.faults.kinds import KINDS
-from stressnet.plan import Plan
+from stressnet.plan import Plan, shorten
 from stressnet.spec.fault import read_kind, read_parameters
 from stressnet.spec.selectors import Observation
 from stressnet.spec.targets import Aim, Links, Targets

@@ -11,7 +11,7 @@ from typing import Any
 from stressnet.backends.base import Backend, Fate
 from stressnet.engine.explain import exit_code, explain
 from stressnet.errors import AgentError
-from stressnet.plan import Node, Plan
+from stressnet.plan import Node, Plan, shorten
 
 _IN_STEP = 2
 """Nodes this many blocks apart or less count as at the same height: a block takes its time to travel."""
@@ -153,8 +153,3 @@ def _groups(plan: Plan, names: Sequence[str]) -> str:
         members = [node.name for node in plan.nodes if node.group == group]
         said += [group] if wanted.issuperset(members) else [name for name in members if name in wanted]
     return shorten(said)
-
-
-def shorten(names: Sequence[str]) -> str:
-    """Name the first and the last of many."""
-    return ", ".join(names) if len(names) <= 3 else f"{names[0]} … {names[-1]}"

@@ -10,7 +10,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from contract.nets import IMAGE, Quiet, kill_agent, live, log, plan_text, python_nodes, until
+from contract.nets import (
+    IMAGE,
+    Quiet,
+    live,
+    log,
+    plan_text,
+    python_nodes,
+    replace_agent,
+    until,
+)
 from needs import require
 
 from stressnet.backends.base import Backend
@@ -89,24 +98,6 @@ async def measured(net: Backend, fault: str) -> dict[str, Any]:
         return {"state": one.state, **found["figures"][0]} if found.get("figures") else None
 
     return dict(await until(question))
-
-
-async def replace_agent(plan: Plan, net: Backend) -> None:
-    """Kill the agent, and wait until another one answers."""
-
-    async def answering() -> int:
-        try:
-            async with await net.connect() as agent:
-                return int((await agent.call("hello"))["pid"])
-        except (AgentError, OSError):
-            return 0
-
-    async def is_another() -> bool:
-        return await answering() not in (0, before)
-
-    before = await answering()
-    kill_agent(plan)
-    await until(is_another)
 
 
 def test_a_disk_has_its_size_and_the_first_files(backend: str, tmp_path: Path) -> None:

@@ -10,12 +10,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from contract.nets import kill_agent, live, plan_text, python_nodes, until
+from contract.nets import live, plan_text, python_nodes, replace_agent, until
 from needs import require
 
 from stressnet.backends.base import Backend
 from stressnet.engine.faults import Wish, add, heal, standing
-from stressnet.errors import StressnetError
 from stressnet.spec.targets import Targets
 from stressnet.state import net_directory
 
@@ -89,15 +88,7 @@ def test_faults_end_and_are_healed_on_a_full_disk(tmp_path: Path, small_disk: Pa
                 return '"state": "on"' not in text
 
             await until(written)
-            kill_agent(plan)
-
-            async def another() -> bool:
-                try:
-                    return await agent_pid(net) != before
-                except StressnetError:
-                    return False
-
-            await until(another)
+            await replace_agent(plan, net)
             assert set((await states(net)).values()) == {"ended", "healed"}
 
     asyncio.run(story())
