@@ -92,7 +92,8 @@ class Sampler:
             self._find_members()
         rows: list[NodeSample | LinkSample | HostSample] = []
         for place, node in enumerate(self._supervisor.plan.nodes):
-            rows.append(self._look_at(node, closely=bool(turns) and (number + place) % turns == 0))
+            if node.name in self._supervisor.observed:  # else it left the plan while others had their turn
+                rows.append(self._look_at(node, closely=bool(turns) and (number + place) % turns == 0))
             if place % _AT_A_TIME == _AT_A_TIME - 1:
                 await asyncio.sleep(0)
         if not every_s:
