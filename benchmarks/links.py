@@ -97,11 +97,16 @@ def udp():
     s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 24)
     s.bind(('', 7002))
     s.settimeout(1)
-    count = 0
+    count = size = 0
+    begun = time.perf_counter()
     while True:
         try:
-            s.recv(2048)
+            size += len(s.recv(2048)) + 42
             count += 1
+            if time.perf_counter() > begun + 1:
+                now = time.perf_counter()
+                print('wire %.0f' % (size * 8 / (now - begun)), flush=True)
+                size, begun = 0, now
         except TimeoutError:
             if count: print('came %d' % count, flush=True)
             count = 0
@@ -117,6 +122,15 @@ while True:
         while True: c.sendall(b'x' * 16384)
     except OSError:
         time.sleep(0.2)
+"""
+TORRENT = """
+import socket, time
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+while True:
+    try:
+        for _ in range(13): s.sendto(b'x' * 1458, ('b', 7002))
+    except OSError: pass
+    time.sleep(0.001)
 """
 SHOWER = """
 import socket, time
@@ -269,27 +283,36 @@ async def delay(folder: Path, backend: str) -> None:
 
 
 async def rate(folder: Path, backend: str) -> None:
-    """One link and one stream without pause; what arrived in each of eight seconds, but for the first two."""
-    plan = planned(
-        folder, topology(python("b", SINK, "p2p: 7000/tcp") + python("a", FLOOD, "p2p: 7000/tcp")), backend
-    )
-    async with live(plan) as net:
-        for kind in ("rate", "bandwidth"):
-            for asked in (1e6, 10e6, 100e6, 500e6):
-                fault = Fault("", kind, {"rate": asked}, (("a", "b"),), (), 0.0, kind).to_raw()
-                name = (await call(net, "fault_add", faults=[fault]))["ids"]
-                await asyncio.sleep(0.5)
-                before = len([line async for line in net.logs("b", follow=False, tail=None)])
-                await asyncio.sleep(9)
-                lines = [line.decode() async for line in net.logs("b", follow=False, tail=None)][before + 2 :]
-                found = [float(line.split()[1]) / asked for line in lines if line.startswith("rate")]
-                words = (
-                    f"{statistics.median(found):.3f} ({min(found):.3f}–{max(found):.3f})"
-                    if found
-                    else "nothing came"
-                )
-                print(f"{kind} {asked / 1e6:.0f} Mbit/s: {words} of what was asked")
-                await call(net, "fault_heal", ids=name)
+    """One link and one stream without pause, then one link and 150 Mbit/s of datagrams; what arrived in each of eight
+    seconds, but for the first two: of streams their data, of datagrams all that is on the wire."""
+    for program, word, kinds in (
+        (TORRENT, "wire", {"rate": (1e6, 10e6, 100e6)}),
+        (FLOOD, "rate", {"rate": (1e6, 10e6, 100e6, 500e6), "bandwidth": (1e6, 10e6, 100e6, 500e6)}),
+    ):
+        nodes = python("b", SINK, "p2p: 7000/tcp") + python("a", program, "p2p: 7000/tcp")
+        async with live(planned(folder, topology(nodes), backend)) as net:
+            for kind, rates in kinds.items():
+                for asked in rates:
+                    found = await _achieved(net, kind, asked, word)
+                    words = (
+                        f"{statistics.median(found):.3f} ({min(found):.3f}–{max(found):.3f})"
+                        if found
+                        else "nothing came"
+                    )
+                    what = "datagrams" if word == "wire" else "a stream"
+                    print(f"{kind} {asked / 1e6:.0f} Mbit/s, {what}: {words} of what was asked")
+
+
+async def _achieved(net: Backend, kind: str, asked: float, word: str) -> list[float]:
+    """Put the fault on for nine seconds; return the shares of it that the receiver saw."""
+    fault = Fault("", kind, {"rate": asked}, (("a", "b"),), (), 0.0, kind).to_raw()
+    name = (await call(net, "fault_add", faults=[fault]))["ids"]
+    await asyncio.sleep(0.5)
+    before = len([line async for line in net.logs("b", follow=False, tail=None)])
+    await asyncio.sleep(9)
+    lines = [line.decode() async for line in net.logs("b", follow=False, tail=None)][before + 2 :]
+    await call(net, "fault_heal", ids=name)
+    return [float(line.split()[1]) / asked for line in lines if line.startswith(word)]
 
 
 async def drop(folder: Path, backend: str) -> None:

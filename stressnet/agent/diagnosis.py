@@ -15,10 +15,11 @@ _DONE, _ERROR = 3, 2
 _HEADER = struct.Struct("=LHHLL")
 _QUERY = struct.Struct("=BBBxI36s4x8s")
 ESTABLISHED, CLOSE_WAIT, LISTEN = 1, 8, 10
+_SYN_RECEIVED = 3
 _ALL_BUT_LISTEN = 0xFFFFFFFF & ~(1 << LISTEN)
 _STATE_AT, _PORTS_AT = 17, 20
 """Where in a message the state and the two ports stand (inet_diag.h)."""
-_ADDRESSES_AT, _ATTRIBUTES_AT = 24, 88
+_ADDRESSES_AT, _INODE_AT, _ATTRIBUTES_AT = 24, 84, 88
 _ATTRIBUTE = struct.Struct("=HH")
 _INFO, _MEMORY = 2, 7
 _ACKNOWLEDGED_AT = 120
@@ -87,19 +88,40 @@ def connected(diagnosis: socket.socket, p2p: Container[int]) -> set[str]:
     return found
 
 
+def connections(diagnosis: socket.socket) -> tuple[Counter[str], Counter[str]]:
+    """Return how many TCP connections of IPv4 have these ends, as `ADDRESS:PORT`: own ends, and others.
+
+    Of those that a program has, or will have accepted: what is closed already, the kernel brings to its end by itself.
+    """
+    near, far = Counter[str](), Counter[str]()
+    for answer, offset in _messages(diagnosis, socket.AF_INET, _ALL_BUT_LISTEN):
+        (inode,) = struct.unpack_from("=I", answer, offset + _INODE_AT)
+        if inode or answer[offset + _STATE_AT] in (ESTABLISHED, _SYN_RECEIVED):
+            ends = _ends(answer, offset)
+            near[ends[0]] += 1
+            far[ends[1]] += 1
+    return near, far
+
+
 def backlogs(diagnosis: socket.socket) -> Iterator[tuple[str, str, Backlog]]:
     """Yield for each open TCP connection of IPv4 both ends as `ADDRESS:PORT`, own end first, and what waits in it."""
     states = 1 << ESTABLISHED | 1 << CLOSE_WAIT
     wanted = 1 << _INFO - 1 | 1 << _MEMORY - 1
     for answer, offset in _messages(diagnosis, socket.AF_INET, states, wanted):
-        ports = struct.unpack_from(">HH", answer, offset + _PORTS_AT)
-        start = offset + _ADDRESSES_AT
-        addresses = answer[start : start + 4], answer[start + 16 : start + 20]
-        near, far = (f"{socket.inet_ntoa(one)}:{port}" for one, port in zip(addresses, ports, strict=True))
+        near, far = _ends(answer, offset)
         has = dict(_attributes(answer, offset))
         if _MEMORY in has:
             _, _, _, room, _, waiting = struct.unpack_from("=6I", has[_MEMORY])
             yield near, far, Backlog(waiting, room, _acknowledged(has.get(_INFO, b"")))
+
+
+def _ends(answer: bytes, offset: int) -> tuple[str, str]:
+    """Return both ends of a socket of IPv4, the own one first."""
+    ports = struct.unpack_from(">HH", answer, offset + _PORTS_AT)
+    start = offset + _ADDRESSES_AT
+    addresses = answer[start : start + 4], answer[start + 16 : start + 20]
+    near, far = (f"{socket.inet_ntoa(one)}:{port}" for one, port in zip(addresses, ports, strict=True))
+    return near, far
 
 
 def _acknowledged(info: bytes) -> int:

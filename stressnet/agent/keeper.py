@@ -142,7 +142,7 @@ class Keeper:
         self._read()
         if self._links.problem and not any(kept.on for kept in self._kept):
             return
-        await self._links.adopt()
+        self._next = max(self._next, await self._links.adopt() + 1)
         self._hooks.adopt(fault for fault in self.on() if self._layer(fault) == "protocol")
         await self.settle()
 
@@ -169,6 +169,7 @@ class Keeper:
                     raise FaultRefused(f"{fault.kind} cannot be done here: {why}")
             done, notes = self._as_possible(faults)
             named = [replace(fault, id=f"f{self._next + place}") for place, fault in enumerate(done)]
+            self._next += len(named)  # also where it fails: relays may have listeners named after these
             before = self.on()
             momentary = [fault for fault in named if self._kinds[fault.kind].momentary]
             try:
@@ -197,13 +198,12 @@ class Keeper:
 
     async def _remember(self, fresh: Sequence[Kept], before: list[Fault]) -> None:
         """Write new faults down, or take them off again: what is not in the file would not outlive the agent."""
-        was = list(self._kept), self._next
+        was = list(self._kept)
         self._kept += fresh
-        self._next += len(fresh)  # before it is written: the next agent must not give these names again
         try:
             self._write()
         except OSError as error:
-            self._kept, self._next = was
+            self._kept = was
             await self._apply(before)
             raise FaultRefused(f"it cannot be written down: {error.strerror}") from error
 
@@ -454,7 +454,7 @@ class Keeper:
     def _write(self) -> None:
         on = [kept for kept in self._kept if kept.on]
         over = [kept for kept in self._kept if not kept.on][-_REMEMBERED:]
-        self._kept = sorted([*on, *over], key=lambda kept: int(kept.fault.id[1:]))
+        self._kept = sorted([*on, *over], key=lambda kept: kept.fault.number)
         partial = self._path.with_suffix(".partial")
         partial.write_text(
             json.dumps({"next": self._next, "faults": [kept.to_file() for kept in self._kept]})

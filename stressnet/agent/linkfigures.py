@@ -11,6 +11,7 @@ from typing import Any
 
 from stressnet.agent.interposition import Name
 from stressnet.agent.linkprobe import MESSAGE, Line, ending, passed, throughput
+from stressnet.agent.listeners import Listener
 from stressnet.faults.compose import Toxic
 from stressnet.faults.expect import Holding, Way
 from stressnet.faults.fault import Fault
@@ -39,12 +40,12 @@ class NotMeasured(Exception):
     """There is no figure; the message says why."""
 
 
-def in_place(rows: dict[Name, list[tuple[Toxic, ...]]], holding: Holding) -> Figure:
+def in_place(rows: dict[Name, list[tuple[Listener, tuple[Toxic, ...]]]], holding: Holding) -> Figure:
     """Compare what the relay has on the listeners of nodes with what should be there; what does nothing may be left."""
     differ = wanted = 0
     for pair, listeners in rows.items():
-        should = {toxic.name: toxic for toxic in holding.row(*pair)}
-        for row in listeners:
+        for listener, row in listeners:
+            should = {toxic.name: toxic for toxic in listener.row(holding.row(*pair))}
             there, left = {toxic.name: toxic for toxic in row}, idle(row) - should.keys()
             wanted += len(should)
             differ += sum(

@@ -1,7 +1,7 @@
 """A connection of the agent's own along a link of two nodes, to see what becomes of data there.
 
 Both ends are sockets in the nodes' namespaces, so what it sends is under the same rules as what nodes send; see
-`Interposition.probe` for how it comes to a listener with the same toxics.
+`Relays.probe` for how it comes to a listener with the same toxics.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from stressnet.agent.interposition import Interposition
+from stressnet.agent.relays import Relays
 from stressnet.faults.compose import Toxic
 from stressnet.plan import Node
 
@@ -122,7 +122,7 @@ async def ending(
 
 @asynccontextmanager
 async def line(
-    inside: Inside, links: Interposition, opener: Node, acceptor: Node, toxics: Iterable[Toxic]
+    inside: Inside, relays: Relays, opener: Node, acceptor: Node, toxics: Iterable[Toxic]
 ) -> AsyncIterator[Line]:
     """Open a connection from one node's namespace to the other's, through a listener with these toxics.
 
@@ -130,7 +130,7 @@ async def line(
     """
     with inside(acceptor.name, lambda: _listening(acceptor)) as listening:
         port = listening.getsockname()[1]
-        async with links.probe((opener.name, acceptor.name), port, toxics):
+        async with relays.probe((opener.name, acceptor.name), port, toxics):
             with inside(opener.name, _stream) as near, await _meet(listening, near, opener, acceptor) as far:
                 yield Line(near, far)
 

@@ -14,11 +14,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from stressnet.agent.disks import Disks
-from stressnet.agent.interposition import Counts, Interposition, Name, Note
+from stressnet.agent.interposition import Counts, Interposition, Name
 from stressnet.agent.keeper import Keeper, Kept
 from stressnet.agent.linkfigures import WORK, NotMeasured, Talk, in_place
 from stressnet.agent.linkprobe import datagrams, line
 from stressnet.agent.nodemeter import NodeMeter
+from stressnet.agent.relays import Note
 from stressnet.agent.router import Count
 from stressnet.agent.supervisor import Supervisor
 from stressnet.faults.compose import Packet
@@ -238,7 +239,7 @@ class Meter:
             raise NotMeasured(f"neither {link[0]} nor {link[1]} has a p2p port")
         if self._links.streams_problem:
             raise NotMeasured("streams are not under control")
-        rows = {pair: await self._links.toxics(pair) for pair in openings}
+        rows = {pair: await self._links.relays.rows(pair) for pair in openings}
         figures = [in_place(rows, holding)] if KINDS[fault.kind].layer == "stream" else []
         work = WORK.get(MEASURES[fault.kind])
         if work is None:
@@ -249,11 +250,11 @@ class Meter:
         if up.silent or down.silent:
             raise NotMeasured("another fault lets no packets pass")
         # Every toxic is to hit the probe, whatever share of connections it hits.
-        row = [dataclasses.replace(one, toxicity=1.0) for one in rows[opener, acceptor][0] if one.toxicity]
+        row = [dataclasses.replace(one, toxicity=1.0) for one in rows[opener, acceptor][0][1] if one.toxicity]
         inside, nodes = self._supervisor.inside, (plan.node(opener), plan.node(acceptor))
 
         async def on_line(talk: Talk) -> Figure:
-            async with line(inside, self._links, *nodes, row) as made:
+            async with line(inside, self._links.relays, *nodes, row) as made:
                 return await talk(made, opener == link[0])
 
         return [await work(fault, along, back, on_line), *figures]

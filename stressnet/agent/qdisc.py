@@ -29,6 +29,11 @@ _LEAST_BURST = 65536
 """Bytes: a packet of the greatest size that segmentation offload makes must fit."""
 _QUEUE = 100_000
 """Packets that an emulator holds: 80 ms of 10 Gbit/s."""
+_BACKLOG_S = 0.3
+"""How long data may wait for its turn. By default it is 1,000 packets: 12 s of 1 Mbit/s, which TCP takes for a loss."""
+_FIFOS = 0x8000
+"""Handles of plain queues begin here, so that an emulator can come in the place of one."""
+MOST_CLASSES = _FIFOS - 2
 
 
 def class_id(number: int) -> int:
@@ -65,6 +70,14 @@ def limit(interface: int, number: int, rate: float) -> bytes:
     options = attribute(_OPTIONS, attribute(_HTB_PARAMETERS, parameters))
     body = _header(interface, class_id(number), _TREE) + attribute(_KIND, b"htb\0") + options
     return message(_NEWCLASS, _CREATE | _REPLACE, body)
+
+
+def queue(interface: int, number: int, rate: float) -> bytes:
+    """Give a class a queue that holds what its rate takes a moment for; `rate` in bits a second."""
+    limit_bytes = max(_LEAST_BURST, round(rate / 8 * _BACKLOG_S))
+    header = _header(interface, (_FIFOS + number) << 16, class_id(number))
+    body = header + attribute(_KIND, b"bfifo\0") + attribute(_OPTIONS, struct.pack("=I", limit_bytes))
+    return message(_NEWQDISC, _CREATE | _REPLACE, body)
 
 
 def remove_class(interface: int, number: int) -> bytes:

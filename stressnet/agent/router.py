@@ -275,6 +275,19 @@ class Router:
             ]
         )
 
+    def redirect(self, listeners: Mapping[tuple[str, Endpoint], Endpoint]) -> None:
+        """Lead what is opened from now on, by source address and endpoint, through other listeners; all at one moment.
+
+        What is open stays where it is: the kernel translates a connection as it did its first packet.
+        """
+        links = {_packed(source) + _key(end): _key(listener) for (source, end), listener in listeners.items()}
+        self._nft.commit(
+            [
+                *nft.remove(_TABLE, "links", links),
+                *nft.add(_TABLE, "links", ((key, nft.value(to)) for key, to in links.items())),
+            ]
+        )
+
     def unlead(self, source: Node, endpoint: Endpoint, number: int) -> None:
         """Take back `lead`; what `control` has taken back already is fine."""
         with contextlib.suppress(FileNotFoundError):

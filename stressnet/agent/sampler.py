@@ -98,7 +98,7 @@ class Sampler:
                 await asyncio.sleep(0)
         if not every_s:
             return
-        rows.append(self._host.look(late_s, self._links.relay_pids()))
+        rows.append(self._host.look(late_s, self._links.relays.pids()))
         if turns and number % turns == 0:
             rows.extend(self._look_at_links())
         await self._keep(rows)

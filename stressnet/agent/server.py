@@ -179,7 +179,7 @@ class Server:
             "packets_problem": links.problem,
             "streams_problem": links.streams_problem,
             "lacks": links.lacks,
-            "relays": links.relay_count(),
+            "relays": len(links.relays),
         }
 
     async def _shutdown(self) -> None:
@@ -205,7 +205,7 @@ class Server:
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, node: str
     ) -> None:
         try:
-            port = self._control.links.relay_port(node)
+            port = self._control.links.relays.port(node)
             far = await asyncio.open_connection(LOOPBACK, port)
         except LookupError:
             writer.write(json.dumps({"error": f"node {node!r} has no relay"}).encode() + b"\n")

@@ -10,10 +10,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 
 from stressnet.agent.complaints import complain
 from stressnet.agent.diagnosis import Backlog, backlogs, open_diagnosis
+from stressnet.agent.listeners import Listener, latest
 from stressnet.agent.relay import PATIENCE_S, Relay, RelayError, RelayStuck
 from stressnet.faults.compose import Link, Toxic
 from stressnet.faults.row import Round, Row, Step, after, rounds
@@ -28,19 +28,6 @@ _PAUSE_S = 0.25
 """Between two looks at a straggler."""
 _LONG_PATIENCE_S = 10.0
 """For one that has been taken in hand; the API gives up after 25 s."""
-
-
-@dataclass(frozen=True, slots=True)
-class Listener:
-    """One listener of a relay."""
-
-    name: str
-    link: Link
-    """Who opens connections through it, and who accepts them."""
-    relay: Relay
-    port: int
-    code: str
-    """What the relay dials, as `ADDRESS:PORT`."""
 
 
 class Streams:
@@ -71,6 +58,10 @@ class Streams:
             self._rows.pop(listener.name, None)
             if task := self.stragglers.pop(listener.name, None):
                 task.cancel()
+
+    def since(self, link: Link) -> int:
+        """Return since which fault connections of a link must be for all that is wanted there to hit them."""
+        return latest(self._wanted.get(link, ()))
 
     def _of(self, relay: Relay) -> list[Listener]:
         return [listener for listener in self._listeners.values() if listener.relay is relay]
@@ -129,7 +120,8 @@ class Streams:
         self._done(steps, await relay.change(steps))
 
     def _plan(self, listener: Listener) -> list[Round]:
-        row, wanted = self._rows.get(listener.name, ()), self._wanted.get(listener.link, ())
+        row = self._rows.get(listener.name, ())
+        wanted = listener.row(self._wanted.get(listener.link, ()))
         return [] if row == wanted else rounds(row, wanted)
 
     async def _take(self, steps: Mapping[str, Round]) -> set[Relay]:

@@ -16,7 +16,6 @@ from stressnet.faults.compose import Packet
 
 Pair = tuple[str, str]
 """Source and target address of a directed link."""
-_MOST_CLASSES = 0xFFFF - 1
 
 
 class Traffic:
@@ -52,12 +51,16 @@ class Traffic:
         messages.append(qdisc.limit(interface, number, packet.rate))
         if qdisc.has_emulation(packet):
             messages.append(qdisc.emulate(interface, number, packet))
+        elif packet.rate:
+            messages.append(qdisc.queue(interface, number, packet.rate))
         return messages
 
     def _number(self, pair: Pair) -> int:
         if pair not in self._numbers:
             taken = {number for (_, target), number in self._numbers.items() if target == pair[1]}
-            self._numbers[pair] = next(number for number in range(1, _MOST_CLASSES) if number not in taken)
+            self._numbers[pair] = next(
+                number for number in range(1, qdisc.MOST_CLASSES) if number not in taken
+            )
         return self._numbers[pair]
 
     def clear(self, wanted: Mapping[Pair, Packet]) -> None:

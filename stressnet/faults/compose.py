@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from stressnet.faults.fault import Fault
 from stressnet.faults.kind import Parameter, Value
 from stressnet.faults.kinds import KINDS
-from stressnet.faults.stream import STREAM
+from stressnet.faults.stream import CONNECTIONS, STREAM, TOXICITY
 
 Link = tuple[str, str]
 
@@ -53,6 +53,8 @@ class Toxic:
     stream: Literal["upstream", "downstream"]
     toxicity: float
     attributes: Mapping[str, int]
+    since: int = field(default=0, compare=False)
+    """Number of the fault that connections must be younger than to be hit, 0 for all. Toxiproxy knows nothing of it."""
 
 
 def packets(faults: Iterable[Fault]) -> dict[Link, Packet]:
@@ -163,24 +165,26 @@ def _toxics(fault: Fault, stream: Literal["upstream", "downstream"]) -> list[Tox
     kind = KINDS[fault.kind]
     given = kind.complete(fault.parameters)
     name, toxicity = f"{fault.id}.{stream}", float(given["toxicity"])
+    since = fault.number if given["connections"] == "new" else 0
     if fault.kind == "stall":
         # Twice: when a neighbour comes or goes, Toxiproxy lets what the toxic before it holds slip through. The
         # second holds nothing, because the first lets nothing pass. Where only some connections are to be hit, two
         # would hit more of them, because each draws for itself.
         names = (name, f"{name}.2") if toxicity == 1 else (name,)
         return [
-            Toxic(one, "latency", stream, toxicity, {"latency": FOREVER_MS, "jitter": 0}) for one in names
+            Toxic(one, "latency", stream, toxicity, {"latency": FOREVER_MS, "jitter": 0}, since)
+            for one in names
         ]
     attributes = {
         parameter.name: _count(parameter, given[parameter.name])
         for parameter in kind.parameters
-        if parameter.name != "toxicity"
+        if parameter not in (TOXICITY, CONNECTIONS)
     }
     if fault.kind == "reset" and toxicity == 1 and attributes["timeout"]:
         # Twice too: a reset that waits cannot be interrupted, and a latency can.
-        wait = Toxic(name, "latency", stream, 1.0, {"latency": attributes["timeout"], "jitter": 0})
-        return [wait, Toxic(f"{name}.2", "reset_peer", stream, 1.0, {"timeout": 0})]
-    return [Toxic(name, _TYPES.get(fault.kind, fault.kind), stream, toxicity, attributes)]
+        wait = Toxic(name, "latency", stream, 1.0, {"latency": attributes["timeout"], "jitter": 0}, since)
+        return [wait, Toxic(f"{name}.2", "reset_peer", stream, 1.0, {"timeout": 0}, since)]
+    return [Toxic(name, _TYPES.get(fault.kind, fault.kind), stream, toxicity, attributes, since)]
 
 
 def _count(parameter: Parameter, value: Value) -> int:

@@ -26,6 +26,11 @@ class Fault:
     asked: str = ""
     """In the user's words, for people: "latency --from us --to eu latency=80ms"."""
 
+    @property
+    def number(self) -> int:
+        """The number in its id: one that came later has a greater one."""
+        return int(self.id[1:])
+
     def to_raw(self) -> dict[str, Any]:
         """Return plain data for JSON."""
         return {

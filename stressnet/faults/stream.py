@@ -1,7 +1,7 @@
 """Faults on the streams of a link, done by the relay: Toxiproxy's toxics, with its names and units.
 
 Toxiproxy 2.12.0 counts in whole milliseconds, in kB/s of 1,000 bytes, and in bytes. A toxic holds for connections
-that are open and for those to come; whether it hits one is drawn for each connection.
+that are open and for those to come, unless the fault is for new ones only; whether it hits one is drawn for each.
 """
 
 from __future__ import annotations
@@ -17,6 +17,15 @@ _LONGEST_RESET_S = 10.0
 
 TOXICITY = Parameter(
     "toxicity", "share", "share of connections that are hit, drawn for each", "10%", 1.0, least=1e-6, most=1.0
+)
+
+CONNECTIONS = Parameter(
+    "connections",
+    "word",
+    "which are hit: all, or only those opened while it is on",
+    "new",
+    "all",
+    choices=("all", "new"),
 )
 
 
@@ -41,6 +50,7 @@ STREAM = (
                 up_to="latency",
             ),
             TOXICITY,
+            CONNECTIONS,
         ),
         needs="relay",
     ),
@@ -59,6 +69,7 @@ STREAM = (
                 step=_KILOBYTE_A_SECOND,
             ),
             TOXICITY,
+            CONNECTIONS,
         ),
         needs="relay",
     ),
@@ -66,14 +77,14 @@ STREAM = (
         "stall",
         "stream",
         "connections stay open and silent; what was sent goes on when the fault is healed",
-        (TOXICITY,),
+        (TOXICITY, CONNECTIONS),
         needs="relay",
     ),
     FaultKind(
         "slow_close",
         "stream",
         "an end of data arrives later",
-        (_duration("delay", "how much later", "5s"), TOXICITY),
+        (_duration("delay", "how much later", "5s"), TOXICITY, CONNECTIONS),
         needs="relay",
     ),
     FaultKind(
@@ -91,6 +102,7 @@ STREAM = (
                 step=_MS,
             ),
             TOXICITY,
+            CONNECTIONS,
         ),
         needs="relay",
     ),
@@ -101,6 +113,7 @@ STREAM = (
         (
             Parameter("bytes", "size", "how many, counted from when the fault begins", "4KiB", most=2**50),
             TOXICITY,
+            CONNECTIONS,
         ),
         needs="relay",
     ),
@@ -113,6 +126,7 @@ STREAM = (
             Parameter("size_variation", "size", "varies by up to this", "16B", 0.0, up_to="average_size"),
             Parameter("delay", "duration", "pause between pieces", "10us", 0.0, most=10.0, step=_US),
             TOXICITY,
+            CONNECTIONS,
         ),
         needs="relay",
     ),

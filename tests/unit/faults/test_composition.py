@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+from collections.abc import Iterable
+from dataclasses import fields, replace
 from itertools import permutations
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from stressnet.agent.listeners import Listener, latest, parsed, renamed
+from stressnet.agent.relay import Relay
 from stressnet.faults.compose import Incompatible, Packet, Toxic, fault_of, packets, toxics
 from stressnet.faults.fault import Fault
 from stressnet.faults.kind import FaultKind, Parameter, Value
 from stressnet.faults.kinds import KINDS
 
 AB, BA = ("a", "b"), ("b", "a")
+LISTENER = Listener("a.b.p2p", AB, Relay(0, "none", "127.0.0.1", Path()), 1, "240.0.0.1:1")
 _SHARES = ("drop", "loss", "loss_correlation", "duplicate", "corrupt", "reorder")
 
 
@@ -25,6 +30,8 @@ def fault(name: str, kind: str, *links: tuple[str, str], **parameters: Value) ->
 def _value(parameter: Parameter) -> st.SearchStrategy[Value]:
     if parameter.name == "correlation":
         return st.just(0.25)  # two that differ are refused, which has a test of its own
+    if parameter.choices:
+        return st.just(parameter.choices[0])
     most = min(parameter.most, 1e9)
     return st.floats(parameter.least, most)
 
@@ -199,3 +206,30 @@ def test_a_stall_of_all_connections_is_twofold_and_of_some_is_drawn_once() -> No
     assert [one.name for one in toxics([fault("f1", "stall")])[AB]] == ["f1.upstream", "f1.upstream.2"]
     some = toxics([fault("f1", "stall", toxicity=0.5)])[AB]
     assert [(one.name, one.toxicity) for one in some] == [("f1.upstream", 0.5)]
+
+
+def test_a_fault_for_new_connections_leaves_alone_listeners_from_before_it() -> None:
+    """A listener has what is for all, and what began no later than it did; which faults are on is all that matters."""
+    on = [
+        fault("f2", "latency", latency=0.08, connections="new"),
+        fault("f10", "stall"),
+        fault("f11", "cut", bytes=1),
+    ]
+    on.append(fault("f12", "reset", timeout=0.1, connections="new"))
+    wanted = toxics(on)[AB]
+    assert latest(wanted) == 12
+    assert latest(toxics(on[1:3])[AB]) == latest([]) == 0
+
+    def of(row: Iterable[Toxic]) -> set[str]:
+        return {fault_of(toxic.name) for toxic in row}
+
+    kept = {since: of(replace(LISTENER, since=since).row(wanted)) for since in (0, 1, 2, 11, 12, 40)}
+    assert kept[0] == kept[1] == {"f10", "f11"}
+    assert kept[2] == kept[11] == {"f2", "f10", "f11"}
+    assert kept[12] == kept[40] == {"f2", "f10", "f11", "f12"}
+
+
+@pytest.mark.parametrize("since", [0, 7, 12345])
+def test_the_name_of_a_listener_says_since_when_it_is_there(since: int) -> None:
+    assert parsed(renamed("a-1.b.p2p", since)) == ("a-1.b.p2p", since)
+    assert parsed(renamed("a.b.probe-4242", 0)) == ("a.b.probe-4242", 0)

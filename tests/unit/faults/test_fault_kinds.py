@@ -69,7 +69,12 @@ def test_a_fault_goes_to_json_and_back() -> None:
 
 def test_what_is_not_given_has_its_default() -> None:
     latency = KINDS["latency"]
-    assert latency.complete({"latency": 0.1}) == {"latency": 0.1, "jitter": 0.0, "toxicity": 1.0}
+    assert latency.complete({"latency": 0.1}) == {
+        "latency": 0.1,
+        "jitter": 0.0,
+        "toxicity": 1.0,
+        "connections": "all",
+    }
     with pytest.raises(KeyError, match="latency"):
         latency.complete({})
 

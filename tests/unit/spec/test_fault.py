@@ -19,14 +19,18 @@ def read(kind: str, *texts: str) -> tuple[dict[str, Value], list[str]]:
 @pytest.mark.parametrize(
     ("kind", "texts", "values"),
     [
-        ("latency", ["latency=80ms"], {"latency": 0.08, "jitter": 0.0, "toxicity": 1.0}),
         (
             "latency",
-            ["toxicity=10%", "latency=1s", "jitter=1s"],
-            {"latency": 1.0, "jitter": 1.0, "toxicity": 0.1},
+            ["latency=80ms"],
+            {"latency": 0.08, "jitter": 0.0, "toxicity": 1.0, "connections": "all"},
         ),
-        ("bandwidth", ["rate=125kB/s"], {"rate": 1e6, "toxicity": 1.0}),
-        ("cut", ["bytes=0B"], {"bytes": 0, "toxicity": 1.0}),
+        (
+            "latency",
+            ["toxicity=10%", "latency=1s", "jitter=1s", "connections=new"],
+            {"latency": 1.0, "jitter": 1.0, "toxicity": 0.1, "connections": "new"},
+        ),
+        ("bandwidth", ["rate=125kB/s"], {"rate": 1e6, "toxicity": 1.0, "connections": "all"}),
+        ("cut", ["bytes=0B"], {"bytes": 0, "toxicity": 1.0, "connections": "all"}),
         ("partition", [], {}),
         ("clock", ["offset=-30s"], {"offset": -30.0}),
         ("clock", ["offset=+1.5h"], {"offset": 5400.0}),
