@@ -21,10 +21,12 @@ from .values import (
     Level,
     Names,
     Positive,
+    Remedies,
     Scaled,
     ScaledRate,
     Seconds,
     Size,
+    Switch,
 )
 
 
@@ -120,6 +122,7 @@ class ChainKeys:
 class GossipKeys:
     """[gossip]: how new blocks spread."""
 
+    blocks: Switch = True
     push: Count = 4
     max_age: Positive = 20
     orphans: Positive = 50
@@ -156,6 +159,7 @@ class Config:
 
     time_scale: Seconds = 1.0
     defects: Defects = field(default_factory=list)
+    remedies: Remedies = field(default_factory=list)
     node: NodeKeys = field(default_factory=NodeKeys)
     p2p: P2PKeys = field(default_factory=P2PKeys)
     discovery: DiscoveryKeys = field(default_factory=DiscoveryKeys)

@@ -22,6 +22,7 @@ KNOWN: Mapping[str, Mapping[str, tuple[float, float]]] = {
     "stream_error": {"probability": _SHARE},
     "reset_mid_frame": {"probability": _SHARE},
     "truncate_frame": {"probability": _SHARE},
+    "clean_close": {"probability": _SHARE},
     "wrong_block_count": {"probability": _SHARE},
     "wrong_hash": {"probability": _SHARE},
     "delay_reply": {"probability": _SHARE, "delay": _SECONDS},
@@ -83,6 +84,8 @@ class Faults:
         if self._hits("reset_mid_frame"):
             await framed.send_half(message)
             framed.stream.reset()
+        elif self._hits("clean_close"):
+            framed.stream.close()
         elif self._hits("truncate_frame"):
             await framed.send_half(message)
         else:

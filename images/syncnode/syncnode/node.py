@@ -77,7 +77,9 @@ class Node:
         self.faults.on_interval.append(self.streams.check)
         self.requests = Requests(self.streams, config.sync, rng)
         fetch = Fetch(self.requests, self.streams, self.rules)
-        self.downloader = Downloader(self.chain, self.gossip, fetch, config, self.log, self.metrics)
+        self.downloader = Downloader(
+            self.chain, self.gossip, fetch, config, self.log, self.metrics, self.spawn
+        )
         self.keeper = Keeper(self.swarm, [*boot, *config.p2p.peers], self.log, rng)
         self._rpc = HttpServer(Rpc(self).route)
         self._metrics_server = HttpServer(self._metrics_route)

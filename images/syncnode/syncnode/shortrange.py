@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from collections.abc import Sequence
 
 from .block import Block
 from .chain import Chain
 from .config import SyncKeys
+from .defects import Defect
 from .errors import InvalidBlock, NoStreams, RequestFailed
 from .fetch import Fetch
 from .log import Log
@@ -15,10 +17,28 @@ from .metrics import Metrics
 from .syncstream import SyncStream
 
 
+class NotContinued(RequestFailed):
+    """The blocks that came do not continue the chain."""
+
+
+_ENDLESS = frozenset({Defect.DEAD_WHITELIST_LOOP, Defect.REENTRANT_LOCK})
+"""With these, nothing in a pass looks at its time-out."""
+
+
 class ShortRange:
     """One pass over the next `sync.hashes` blocks."""
 
-    def __init__(self, chain: Chain, fetch: Fetch, keys: SyncKeys, log: Log, metrics: Metrics) -> None:
+    def __init__(
+        self,
+        chain: Chain,
+        fetch: Fetch,
+        keys: SyncKeys,
+        log: Log,
+        metrics: Metrics,
+        defects: Sequence[str] = (),
+    ) -> None:
+        self._defects = defects
+        self._lock = asyncio.Lock()
         self._chain = chain
         self._fetch = fetch
         self._keys = keys
@@ -27,7 +47,8 @@ class ShortRange:
 
     async def run(self) -> int:
         """Take in up to `sync.hashes` blocks; return how many; RequestFailed where none could be had."""
-        async with asyncio.timeout(self._keys.short_range_timeout):
+        endless = not _ENDLESS.isdisjoint(self._defects)
+        async with asyncio.timeout(None if endless else self._keys.short_range_timeout):
             first = self._chain.height + 1
             nums = range(first, first + self._keys.hashes)
             streams = self._fetch.requests.pick(self._keys.concurrency)
@@ -51,6 +72,8 @@ class ShortRange:
         return blocks
 
     async def _part(self, part: list[bytes], agreeing: set[SyncStream]) -> list[Block]:
+        if Defect.DEAD_WHITELIST_LOOP in self._defects:
+            return await self._part_by_whitelist(part, agreeing)
         found: list[Block] = []
         failed: set[SyncStream] = set()
         for _ in range(self._keys.max_failures):
@@ -65,9 +88,26 @@ class ShortRange:
                 agreeing = set(self._fetch.streams.open.values())
             except RequestFailed as error:
                 self._log.debug("part_failed", reason=error)
+                await self._note_failure()
             if len(found) == len(part):
                 break
         return found
+
+    async def _part_by_whitelist(self, part: list[bytes], agreeing: set[SyncStream]) -> list[Block]:
+        """Ask only those who agreed, until all is there: an error that no stream made takes nobody off the list."""
+        found: list[Block] = []
+        while len(found) < len(part):
+            try:
+                blocks, _ = await self._fetch.by_hashes(part[len(found) :], lambda stream: stream in agreeing)
+                found += blocks
+            except (NoStreams, RequestFailed):
+                await asyncio.sleep(0)
+        return found
+
+    async def _note_failure(self) -> None:
+        if Defect.REENTRANT_LOCK in self._defects:
+            async with self._lock, self._lock:  # a lock that its holder cannot take again
+                return
 
     def _take(self, blocks: list[Block]) -> int:
         if not blocks:
@@ -75,7 +115,7 @@ class ShortRange:
         try:
             count = self._chain.extend(blocks)
         except InvalidBlock as error:
-            raise RequestFailed(f"the blocks do not continue the chain: {error}") from None
+            raise NotContinued(f"the blocks do not continue the chain: {error}") from None
         self._metrics.count("hmy_downloader_num_blocks_inserted_short_range_total", count)
         return count
 

@@ -15,6 +15,7 @@ from collections.abc import Callable
 from . import frames
 from .config import Config
 from .connection import Connection
+from .defects import Defect, Remedy
 from .discovery import Discovery
 from .errors import DialError, NodeError, ProtocolError, RequestFailed, StreamReset
 from .limiter import Limiter
@@ -24,6 +25,15 @@ from .server import Server
 from .stream import Stream
 from .swarm import Swarm
 from .syncstream import SyncStream
+
+_COLLISIONS = frozenset({Defect.INIT_COLLISION_RESET, Defect.INIT_COLLISION_SILENT})
+_LEFT_OPEN = frozenset(
+    {Defect.REFUSED_STREAM_LEFT_OPEN, Defect.DUPLICATE_DIAL_LEAK, Defect.INIT_COLLISION_SILENT}
+)
+"""With these, a stream that is refused is neither reset nor closed, and a peer keeps the one that it has."""
+_AT_ONCE_S = 0.01
+_SAME_MOMENT = 0.05
+"""How often a removal is taken to fall together with a tick."""
 
 
 class Streams:
@@ -49,6 +59,11 @@ class Streams:
         self._keys = config.discovery
         self._sync = config.sync
         self._retry = config.p2p.reconnect_min
+        self._defects = config.defects
+        self._remedies = config.remedies
+        self._setbacks: dict[str, int] = {}
+        """How often a stream with each peer has ended, for who holds that against them."""
+        self._stuck = False
         self._protocol = protocol
         self._log = log
         self._metrics = metrics
@@ -65,22 +80,39 @@ class Streams:
         """Check for ever: at every tick, when a stream was lost, when a peer came."""
         pause = self._retry
         while True:
+            await self._tick()
             urgent = self._kick.is_set()
             self._kick.clear()
             if urgent:
                 pause = self._retry
             wanted = self._keys.hard_low_cap if urgent else self._keys.soft_low_cap
-            if len(self.open) < wanted:
-                await self._discover()
+            found = len(self.open) < wanted and await self._discover()
             # While there are too few, the first checks come quicker than the interval: a net that starts
             # would otherwise stand still for a whole one.
             short = len(self.open) < self._keys.hard_low_cap
             pause = min(pause * 2, self._keys.check_interval) if short else self._keys.check_interval
+            if short and Defect.IMMEDIATE_REDISCOVERY in self._defects:
+                pause = self._at_once(found=found)
             try:
                 async with asyncio.timeout(pause * self._rng.uniform(0.9, 1)):
                     await self._kick.wait()
             except TimeoutError:
                 continue
+
+    async def _tick(self) -> None:
+        """Begin a round."""
+        removed = self._kick.is_set()
+        if Defect.BLOCKING_TICK_SEND in self._defects and removed and self._rng.random() < _SAME_MOMENT:
+            # The removal has filled the channel, and this loop, which alone empties it, waits to put its tick there.
+            self._stuck = True
+            await asyncio.get_running_loop().create_future()
+
+    def _at_once(self, *, found: bool) -> float:
+        """Return how long to wait for the next round where nothing but a remedy holds it back."""
+        if Remedy.COOLDOWN_GLOBAL in self._remedies and not found:
+            self._kick.clear()
+            return self._keys.cooldown
+        return _AT_ONCE_S
 
     def check(self) -> None:
         """Look at the number of streams now, and from now on at the interval that the configuration says now."""
@@ -88,11 +120,13 @@ class Streams:
 
     def remove(self, stream: SyncStream, reason: str, *, failed: bool = True) -> None:
         """End a stream; one that failed holds its peer back for the cooldown."""
+        if self._stuck:
+            return
         if self.open.get(stream.peer_id) is stream:
             del self.open[stream.peer_id]
             self._metrics.count("hmy_stream_removed_streams", topic=self._protocol)
             self._log.debug("stream_removed", peer=stream.peer_id, reason=reason)
-            if failed:
+            if failed or Defect.OVER_COOLDOWN in self._defects:
                 self._cooldown(stream.peer_id)
             if len(self.open) < self._keys.hard_low_cap:
                 self._kick.set()
@@ -116,22 +150,27 @@ class Streams:
         if stream.promises_broken >= self._sync.max_failures:
             self.remove(stream, "it has not the blocks that it claims")
 
-    async def _discover(self) -> None:
+    async def _discover(self) -> bool:
+        """Look for streams once; return whether there was anybody to try."""
         self._metrics.count("hmy_stream_discover", topic=self._protocol)
         batch = min(self._keys.batch, self._keys.high_cap - len(self.open))
         if batch <= 0:
-            return
-        connected = [c for key, c in self._swarm.peers.items() if key not in self.open and self._ready(key)]
+            return False
+        connected = [c for key, c in self._swarm.peers.items() if self._lacks(key) and self._ready(key)]
         self._rng.shuffle(connected)
         await asyncio.gather(*(self._setup(connection) for connection in connected[:batch]))
         missing = self._keys.soft_low_cap - len(self.open)
         if missing <= 0:
-            return
+            return True
         # A batch larger than what is missing would give a net more links than its caps ask for.
         found = await self._discovery.find(batch)
         records = [record for record in found if self._ready(record.peer_id)][:missing]
         self._metrics.count("hmy_stream_discover_peers", len(records), topic=self._protocol)
         await asyncio.gather(*(self._dial(record.peer_id, record.address) for record in records))
+        return bool(connected or records)
+
+    def _lacks(self, peer_id: str) -> bool:
+        return peer_id not in self.open or Defect.DUPLICATE_DIAL_LEAK in self._defects
 
     async def _dial(self, peer_id: str, address: str) -> None:
         try:
@@ -149,14 +188,15 @@ class Streams:
     async def _setup(self, connection: Connection) -> None:
         """Open a sync stream on a connection."""
         peer_id = connection.peer_id
-        if peer_id in self._opening or peer_id in self.open:
+        if peer_id in self._opening or not self._lacks(peer_id):
             return
         self._opening.add(peer_id)
         start = asyncio.get_running_loop().time()
         try:
             stream = await connection.open(self._protocol, self._keys.connect_timeout)
         except StreamReset as error:
-            if error.code not in (frames.EXISTS, frames.GOING, frames.DUPLICATE):
+            harmless = error.code in (frames.EXISTS, frames.GOING, frames.DUPLICATE)
+            if not harmless or Remedy.COOLDOWN_PER_PEER in self._remedies:
                 self._cooldown(peer_id)
             return
         except (NodeError, TimeoutError) as error:
@@ -166,16 +206,34 @@ class Streams:
         finally:
             self._opening.discard(peer_id)
         self._metrics.observe("hmy_stream_setup_stream_duration", asyncio.get_running_loop().time() - start)
-        self._add(stream)
+        if not (self._stuck or (peer_id in self.open and not self._replaces)):
+            self._add(stream)
+
+    @property
+    def _replaces(self) -> bool:
+        """Tell whether a further stream with a peer takes the place of the one before, and not its chance."""
+        return not _LEFT_OPEN.intersection(self._defects)
 
     def _inbound(self, stream: Stream) -> int | None:
-        peer_id = stream.connection.peer_id
-        lower = self._swarm.hello.peer_id < peer_id
-        if peer_id in self._opening and lower:
+        refusal = self._refusal(stream.connection.peer_id)
+        if refusal is None and not self._stuck:
+            self._add(stream)
+        if self._stuck or not self._replaces:
+            return None  # left open, and served by nobody
+        return refusal
+
+    def _refusal(self, peer_id: str) -> int | None:
+        """Return why a peer may not have a stream that it opens, None where it may."""
+        if peer_id in self._opening:
+            self._metrics.count("syncnode_collisions_total")
+            lower = self._swarm.hello.peer_id < peer_id
+            agreed = Remedy.TIE_BREAK in self._remedies or not _COLLISIONS.intersection(self._defects)
+            if lower or not agreed:
+                return frames.EXISTS
+        if peer_id in self.open and not self._replaces:
             return frames.EXISTS
         if len(self.open) >= self._keys.high_cap:
             return frames.REFUSED
-        self._add(stream)
         return None
 
     def _add(self, stream: Stream) -> None:
@@ -183,7 +241,9 @@ class Streams:
         old = self.open.get(peer_id)
         if old is not None:
             self.remove(old, "replaced", failed=False)
-        added = SyncStream(stream, self._sync, self._server, self._total, self._metrics, self._rng)
+        added = SyncStream(
+            stream, self._sync, self._server, self._total, self._metrics, self._rng, self._defects
+        )
         self.open[peer_id] = added
         self._metrics.count("hmy_stream_added_streams", topic=self._protocol)
         self._spawn(self._serve(added))
@@ -205,13 +265,21 @@ class Streams:
             self._kick.set()
 
     def _ready(self, peer_id: str) -> bool:
+        if Defect.COOLDOWN_NEVER_EXPIRES in self._defects:
+            return peer_id not in self._cool
         until = self._cool.get(peer_id, 0.0)
         return until <= asyncio.get_running_loop().time() and not self._swarm.banned(peer_id)
 
     def _cooldown(self, peer_id: str) -> None:
         now = asyncio.get_running_loop().time()
         self._cool = {key: until for key, until in self._cool.items() if until > now}
-        self._cool[peer_id] = now + self._keys.cooldown
+        if Defect.IMMEDIATE_REDISCOVERY in self._defects and Remedy.COOLDOWN_PER_PEER not in self._remedies:
+            return
+        times = 1
+        if Defect.OVER_COOLDOWN in self._defects:
+            self._setbacks[peer_id] = self._setbacks.get(peer_id, 0) + 1
+            times = min(5 * self._setbacks[peer_id], 60)
+        self._cool[peer_id] = now + self._keys.cooldown * times
 
     def _changed(self) -> None:
         for callback in self.on_change:

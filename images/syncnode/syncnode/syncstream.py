@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections.abc import Sequence
 
 from . import frames
 from .config import SyncKeys
-from .errors import NodeError, ProtocolError, RequestFailed, StreamReset
+from .defects import Defect
+from .errors import NodeError, ProtocolError, RequestFailed, StreamClosed, StreamReset
 from .framing import Framed
 from .limiter import Limiter, wait
 from .messages import NAMES, Request, Response, decode
@@ -27,8 +29,10 @@ class SyncStream:
         total: Limiter,
         metrics: Metrics,
         rng: random.Random,
+        defects: Sequence[str] = (),
     ) -> None:
         self.stream = stream
+        self._defects = defects
         self.peer_id = stream.connection.peer_id
         self.busy = False
         self.failures = 0
@@ -92,8 +96,11 @@ class SyncStream:
         return response
 
     def _failed(self, kind: str, error: str) -> RequestFailed:
+        label = error
+        if Defect.LABEL_EXPLOSION in self._defects:
+            label = f"{error}: request {self._rng.getrandbits(63)} to {self.peer_id}"
         self._metrics.count(
-            "hmy_stream_sync_failed_client_request", topic=self._topic, request_type=kind, error=error
+            "hmy_stream_sync_failed_client_request", topic=self._topic, request_type=kind, error=label
         )
         return RequestFailed(f"{kind}: {error}")
 
@@ -102,6 +109,9 @@ class SyncStream:
             try:
                 buffer = await self._framed.receive()
             except NodeError as error:
+                if isinstance(error, StreamClosed) and Defect.EOF_SPIN in self._defects:
+                    await asyncio.sleep(0)
+                    continue
                 kind = "reset" if isinstance(error, StreamReset) else "closed"
                 self._metrics.count("hmy_stream_msg_read_failed", error=kind)
                 raise

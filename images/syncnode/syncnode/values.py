@@ -6,6 +6,8 @@ import re
 from dataclasses import fields
 from typing import Any
 
+from .defects import Defect, Remedy
+
 Seconds = float
 Scaled = float
 ScaledRate = float
@@ -17,9 +19,8 @@ Addresses = list[str]
 Names = list[str]
 Level = str
 Defects = list[str]
-
-DEFECTS: tuple[str, ...] = ()
-"""The names that `defects` may hold."""
+Remedies = list[str]
+Switch = bool
 
 _LEVELS = ("debug", "info", "warn", "error")
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
@@ -113,11 +114,26 @@ def _names(value: Any) -> list[str]:
     return [_text(item) for item in _list(value, "names")]
 
 
+def _switch(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise ValueError("true or false is needed")
+    return value
+
+
 def _defects(value: Any) -> list[str]:
-    for item in _list(value, "names of defects"):
-        if item not in DEFECTS:
-            raise ValueError(f"no defect is called {item!r}; known: {', '.join(DEFECTS) or 'none'}")
-    return list(value)
+    return _known(value, "defect", [one.value for one in Defect])
+
+
+def _remedies(value: Any) -> list[str]:
+    return _known(value, "remedy", [one.value for one in Remedy])
+
+
+def _known(value: Any, what: str, known: list[str]) -> list[str]:
+    for item in _list(value, f"names, each of a {what},"):
+        if item not in known:
+            near = _nearest(item, known) if isinstance(item, str) else ""
+            raise ValueError(f"no {what} is called {item!r}{near}; known: {', '.join(known)}")
+    return list(dict.fromkeys(value))
 
 
 def _list(value: Any, what: str) -> list[Any]:
@@ -144,5 +160,7 @@ _READERS = {
     "Names": _names,
     "Level": _level,
     "Defects": _defects,
+    "Remedies": _remedies,
+    "Switch": _switch,
     "str": _text,
 }
