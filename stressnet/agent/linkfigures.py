@@ -27,7 +27,7 @@ _UNLIMITED = 1 << 20
 """What is sent where no limit is asked: much more than arrives at once."""
 _FASTEST = 2e8
 """Bits a second that a probe sends at the most."""
-_WAIT_S = 6.0
+WAIT_S = 6.0
 """What takes longer is not probed."""
 _SILENCE_S = 0.5
 """How long nothing must arrive for it to count as nothing."""
@@ -87,8 +87,8 @@ async def _round_trip(fault: Fault, along: Way, back: Way, on_line: OnLine) -> F
     """The median of some exchanges against the sum of what is asked both ways."""
     _undisturbed((along, back), MESSAGE * _EXCHANGES)
     asked = along.takes_s(MESSAGE) + back.takes_s(MESSAGE)
-    if asked > _WAIT_S:
-        raise NotMeasured(f"a round trip takes longer than a probe waits ({_WAIT_S:g} s)")
+    if asked > WAIT_S:
+        raise NotMeasured(f"a round trip takes longer than a probe waits ({WAIT_S:g} s)")
     times = max(1, min(_EXCHANGES, int(_EXCHANGES_S / asked))) if asked else _EXCHANGES
     jitters = (*along.jitters_s, *back.jitters_s)
     # The median of n values is off by 1.25 deviations over the root of n; 2.6 of that are exceeded once in a hundred.
@@ -114,8 +114,8 @@ async def _throughput(fault: Fault, along: Way, back: Way, on_line: OnLine) -> F
         raise NotMeasured("it is faster than a probe sends")
     size = min(int(along.rate * _TRANSFER_S / 8), _TRANSFER) if along.rate else _UNLIMITED
     _undisturbed((along,), size)
-    if along.delay_s > _WAIT_S:
-        raise NotMeasured(f"data takes longer than a probe waits ({_WAIT_S:g} s)")
+    if along.delay_s > WAIT_S:
+        raise NotMeasured(f"data takes longer than a probe waits ({WAIT_S:g} s)")
     if back.lossy:
         raise NotMeasured("another fault loses packets")
 
@@ -141,8 +141,8 @@ async def _bytes(fault: Fault, along: Way, back: Way, on_line: OnLine) -> Figure
         else min(size, size if along.cut is None else along.cut)
     )
     takes = along.takes_s(max(asked, MESSAGE)) + math.fsum(along.jitters_s)
-    if takes > _WAIT_S:
-        raise NotMeasured(f"data takes longer than a probe waits ({_WAIT_S:g} s)")
+    if takes > WAIT_S:
+        raise NotMeasured(f"data takes longer than a probe waits ({WAIT_S:g} s)")
     if along.sliced and asked:
         raise NotMeasured("another fault slices data")
 
@@ -164,8 +164,8 @@ async def _end(fault: Fault, along: Way, back: Way, on_line: OnLine) -> Figure:
     if not closing and (along.sliced or along.rates or (along.cut is not None and along.cut <= MESSAGE)):
         raise NotMeasured("another fault slows, slices or cuts data")
     asked = along.close_s if closing else along.reset_s or 0.0
-    if asked > _WAIT_S:
-        raise NotMeasured(f"the end comes later than a probe waits ({_WAIT_S:g} s)")
+    if asked > WAIT_S:
+        raise NotMeasured(f"the end comes later than a probe waits ({WAIT_S:g} s)")
     spread = 0.0 if closing else math.fsum(along.jitters_s)
 
     async def talk(made: Line, up: bool) -> Figure:

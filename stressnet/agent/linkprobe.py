@@ -7,7 +7,6 @@ Both ends are sockets in the nodes' namespaces, so what it sends is under the sa
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import socket
 import time
 from collections.abc import AsyncIterator, Callable, Iterable
@@ -24,7 +23,6 @@ MESSAGE = 64
 _OPEN_S = 5.0
 """How long a connection may take; the listener's toxics do not delay it."""
 _READ = 1 << 18
-_DATAGRAM_PAUSE_S = 0.001
 
 Inside = Callable[[str, Callable[[], socket.socket]], socket.socket]
 """Return a socket that is made in a node's network namespace; LookupError where it has none."""
@@ -166,33 +164,6 @@ def _listening(node: Node) -> socket.socket:
         if made.getsockname()[1] not in {port.number for port in node.ports}:
             return made
         made.close()
-
-
-async def datagrams(
-    inside: Inside, source: Node, target: Node, count: int, patience_s: float
-) -> tuple[int, int]:
-    """Send datagrams from one node's namespace to the other's; return how many were sent, and how many arrived in
-    time."""
-    loop = asyncio.get_running_loop()
-    sent = received = 0
-    with inside(target.name, _datagram) as far, inside(source.name, _datagram) as near:
-        far.bind((target.address, 0))
-        near.connect(far.getsockname())
-        for _ in range(count):
-            with contextlib.suppress(OSError):  # that it is refused comes back with the next one
-                near.send(bytes(MESSAGE))
-                sent += 1
-            await asyncio.sleep(_DATAGRAM_PAUSE_S)
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(patience_s):
-                while received < sent:
-                    await loop.sock_recv(far, MESSAGE)
-                    received += 1
-    return sent, received
-
-
-def _datagram() -> socket.socket:
-    return socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
 
 
 async def _echo(end: socket.socket) -> None:

@@ -13,15 +13,18 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
+from stressnet.agent.datagramfigures import treated
+from stressnet.agent.datagramprobe import datagrams, numbered
 from stressnet.agent.disks import Disks
 from stressnet.agent.interposition import Counts, Interposition, Name
 from stressnet.agent.keeper import Keeper, Kept
 from stressnet.agent.linkfigures import WORK, NotMeasured, Talk, in_place
-from stressnet.agent.linkprobe import datagrams, line
+from stressnet.agent.linkprobe import line
 from stressnet.agent.nodemeter import NodeMeter
 from stressnet.agent.relays import Note
 from stressnet.agent.router import Count
 from stressnet.agent.supervisor import Supervisor
+from stressnet.faults.arrivals import Arrivals
 from stressnet.faults.compose import Packet
 from stressnet.faults.expect import MEASURES, Holding
 from stressnet.faults.fault import Fault
@@ -175,6 +178,10 @@ class Meter:
                     if counted:
                         went, came = await self._datagrams(link)
                         sent, arrived = sent + went, arrived + came
+                    elif MEASURES[fault.kind] == "arrivals":
+                        figures.append(
+                            (await self._arrivals(fault, link, holding, len(links)), " > ".join(link))
+                        )
                     else:
                         found = await self._stream(fault, link, holding)
                         figures.extend((figure, " > ".join(link)) for figure in found)
@@ -195,7 +202,16 @@ class Meter:
         down = sorted({name for link in fault.links for name in link if not self._runs(name)})
         return f"{down[0]} does not run" if len(down) == 1 else f"{len(down)} nodes do not run"
 
-    # Packets: what was counted, and datagrams so that there is something to count.
+    # Packets: what becomes of datagrams, and what was counted; there are datagrams so that there is something to count.
+
+    async def _arrivals(self, fault: Fault, link: Name, holding: Holding, among: int) -> Figure:
+        nodes = self._supervisor.plan.node(link[0]), self._supervisor.plan.node(link[1])
+        packet = holding.packets.get(link, Packet())
+
+        async def send(count: int, patience_s: float) -> Arrivals:
+            return await numbered(self._supervisor.inside, *nodes, count, patience_s)
+
+        return await treated(fault, packet, among, send)
 
     async def _datagrams(self, link: Name) -> tuple[int, int]:
         nodes = self._supervisor.plan.node(link[0]), self._supervisor.plan.node(link[1])

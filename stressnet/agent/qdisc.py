@@ -96,12 +96,10 @@ def emulate(interface: int, number: int, packet: Packet) -> bytes:
         _share(packet.duplicate),
         _ticks(packet.jitter_s),
     )
-    if packet.loss_correlation:
-        options += attribute(_NETEM_CORRELATIONS, struct.pack("=III", 0, _share(packet.loss_correlation), 0))
-    if packet.reorder:
-        options += attribute(_NETEM_REORDER, struct.pack("=II", _share(packet.reorder), 0))
-    if packet.corrupt:
-        options += attribute(_NETEM_CORRUPT, struct.pack("=II", _share(packet.corrupt), 0))
+    # Also where they are 0: the kernel leaves as it was what it is not told.
+    options += attribute(_NETEM_CORRELATIONS, struct.pack("=III", 0, _share(packet.loss_correlation), 0))
+    options += attribute(_NETEM_REORDER, struct.pack("=II", _share(packet.reorder), 0))
+    options += attribute(_NETEM_CORRUPT, struct.pack("=II", _share(packet.corrupt), 0))
     # Handles of emulators are numbered as their classes are, from 2: on.
     header = _header(interface, (number + 1) << 16, class_id(number))
     body = header + attribute(_KIND, b"netem\0") + attribute(_OPTIONS, options)

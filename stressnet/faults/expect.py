@@ -11,7 +11,16 @@ from stressnet.faults.compose import FOREVER_MS, Link, Packet, Toxic
 
 Stream = Literal["upstream", "downstream"]
 Measure = Literal[
-    "round trip", "throughput", "bytes", "end", "datagrams", "packets", "toxics", "free space", "node"
+    "round trip",
+    "throughput",
+    "bytes",
+    "end",
+    "datagrams",
+    "packets",
+    "arrivals",
+    "toxics",
+    "free space",
+    "node",
 ]
 
 MEASURES: Mapping[str, Measure] = {
@@ -20,6 +29,10 @@ MEASURES: Mapping[str, Measure] = {
     "reject": "datagrams",
     "rate": "throughput",
     "delay": "round trip",
+    "loss": "arrivals",
+    "duplicate": "arrivals",
+    "corrupt": "arrivals",
+    "reorder": "arrivals",
     "latency": "round trip",
     "bandwidth": "throughput",
     "stall": "bytes",

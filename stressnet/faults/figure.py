@@ -47,9 +47,9 @@ TOLERANCES: Mapping[str, Tolerance] = {
     "cpu": Tolerance(least=0.02, share=0.1),  # a period's budget may be used up at either end of a look
     "memory": _PAGE,
 }
-"""By kind of fault. A `drop` has the interval of CONFIDENCE instead."""
+"""By kind of fault. Those with a share of packets have the interval of CONFIDENCE instead."""
 CONFIDENCE = 0.99
-"""Share of right drops that lie within the binomial interval: one look in a hundred is outside by chance."""
+"""How many of right shares lie within the binomial interval: one look in a hundred is outside by chance."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,10 +122,13 @@ def near(
     return Figure(name, unit, asked, found, max(0.0, asked - room), asked + room, of, how)
 
 
-def share_of(name: str, expected: float, found: int, of: int) -> Figure:
-    """Return a figure for events that happened `found` times in `of` (at least 1) trials, and `expected` were asked."""
+def share_of(name: str, expected: float, found: int, of: int, among: int = 1) -> Figure:
+    """Return a figure for events that happened `found` times in `of` (at least 1) trials, and `expected` were asked.
+
+    Of several figures of which the worst counts (`among`), all are inside as often as one alone would be.
+    """
     asked = expected / of
-    low, high = binomial_interval(of, asked)
+    low, high = binomial_interval(of, asked, 1 - (1 - CONFIDENCE) / among)
     return Figure(name, "share", asked, found / of, low / of, high / of, of)
 
 

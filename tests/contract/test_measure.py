@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import socket
+from collections.abc import Callable
 from contextlib import closing
 from http.client import HTTPConnection
 from pathlib import Path
@@ -13,13 +15,17 @@ from typing import Any
 
 import pytest
 from contract.nets import kill_agent, live, log, plan_text, python_nodes, until
+from contract.powers import inside, process_of, require_power
 from contract.test_links import SERVE, answers, call, put, relays_of
 from needs import require, require_relay
 
 from stressnet.agent import kernel
 from stressnet.agent import nftables as nft
+from stressnet.agent.datagramprobe import numbered
 from stressnet.backends.base import Backend
 from stressnet.engine.forward import listen
+from stressnet.faults.arrivals import share
+from stressnet.faults.compose import Packet
 from stressnet.plan import Plan
 
 pytestmark = pytest.mark.usefixtures("state_home")
@@ -193,6 +199,28 @@ def test_a_packet_fault_that_is_not_there_is_not_achieved(
             in_router(plan, lambda tables: tables.commit(rules))
             await becomes(net, name, "not achieved")
             assert not (await achieved(net, name))[figure]["holds"]
+
+    asyncio.run(story())
+
+
+def test_numbered_datagrams_arrive_as_they_were_sent_or_are_dropped(backend: str, tmp_path: Path) -> None:
+    """The probe of what netem does, through the router of a real net: without a fault all is whole and in order."""
+    require_power()
+    plan = quiet("contract-ml", backend, tmp_path)
+    nodes = plan.node("a"), plan.node("b")
+
+    async def story() -> None:
+        async with live(plan) as net:
+            processes = {node.name: process_of(node) for node in nodes}
+
+            def enter(name: str, work: Callable[[], socket.socket]) -> socket.socket:
+                return inside(processes[name], work)
+
+            assert (await numbered(enter, *nodes, 500, 0.5)).came == [(number, True) for number in range(500)]
+            await put(net, "drop", ("a", "b"), probability=0.3)
+            found = share("loss", Packet(drop=0.3), await numbered(enter, *nodes, 500, 0.5), among=10_000)
+            assert found
+            assert found.holds, found
 
     asyncio.run(story())
 

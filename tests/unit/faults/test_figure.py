@@ -28,7 +28,8 @@ def test_tolerances(kind: str, asked: float, inside: tuple[float, ...], outside:
 
 def test_every_measured_kind_has_a_tolerance() -> None:
     assert set(MEASURES) <= set(KINDS)
-    assert set(MEASURES) - {"drop"} == set(TOLERANCES)
+    shares = {"drop", "loss", "duplicate", "corrupt", "reorder"}
+    assert set(MEASURES) - shares == set(TOLERANCES)
 
 
 def _tail(trials: int, probability: float, counts: range) -> float:
@@ -60,6 +61,14 @@ def test_a_share_has_the_number_it_was_found_from() -> None:
     assert (found.asked, found.found, found.of, found.holds) == (0.05, 0.052, 1000, True)
     assert not share_of("dropped", 50.0, 90, 1000).holds
     assert binomial_interval(9, 1.0) == (9, 9)
+
+
+def test_many_shares_are_all_inside_as_often_as_one() -> None:
+    """The interval of each is as much wider as there are more of them."""
+    alone, among = share_of("lost", 50.0, 50, 500), share_of("lost", 50.0, 50, 500, 8)
+    low, high = binomial_interval(500, 0.1, 1 - 0.01 / 8)
+    assert (among.low, among.high) == (low / 500, high / 500)
+    assert among.low < alone.low < alone.high < among.high
 
 
 def test_the_worst_is_the_farthest_outside() -> None:
