@@ -58,10 +58,8 @@ def _undisturbed(kind: str, packet: Packet) -> None:
         raise NotMeasured("a rate on its link makes packets wait, and loses those that there is no room for")
     if packet.delay_s + packet.jitter_s > WAIT_S:
         raise NotMeasured(f"packets take longer than a probe waits ({WAIT_S:g} s)")
-    if kind in ("loss", "duplicate") and packet.loss_correlation:
-        raise NotMeasured(
-            "losses have a correlation, with which netem loses another share than the one it is given"
-        )
+    if kind in ("loss", "duplicate") and packet.loss_correlation and packet.duplicate:
+        raise NotMeasured("losses that depend on each other take copies along with what they are copies of")
     if kind == "reorder" and packet.jitter_s:
         raise NotMeasured("with jitter on its link packets overtake by themselves")
     if kind == "reorder" and packet.reorder and packet.delay_s < _HELD_BACK_S:

@@ -19,7 +19,8 @@ _KIND, _OPTIONS = 1, 2
 _HTB_PARAMETERS, _HTB_INIT = 1, 2
 _HTB_VERSION = 3
 _ETHERNET = 1
-_NETEM_CORRELATIONS, _NETEM_REORDER, _NETEM_CORRUPT = 1, 3, 4
+_NETEM_CORRELATIONS, _NETEM_REORDER, _NETEM_CORRUPT, _NETEM_LOSS = 1, 3, 4, 5
+_GILBERT_ELLIOTT = 2
 _TICK_NS = 64
 """What the scheduler counts time in."""
 _UNLIMITED = 1.25e9
@@ -91,19 +92,33 @@ def emulate(interface: int, number: int, packet: Packet) -> bytes:
         "=IIIIII",
         _ticks(packet.delay_s),
         _QUEUE,
-        _share(packet.loss),
+        0 if packet.loss_correlation else _share(packet.loss),
         1 if packet.reorder else 0,
         _share(packet.duplicate),
         _ticks(packet.jitter_s),
     )
     # Also where they are 0: the kernel leaves as it was what it is not told.
-    options += attribute(_NETEM_CORRELATIONS, struct.pack("=III", 0, _share(packet.loss_correlation), 0))
+    options += attribute(_NETEM_CORRELATIONS, struct.pack("=III", 0, 0, 0))
     options += attribute(_NETEM_REORDER, struct.pack("=II", _share(packet.reorder), 0))
     options += attribute(_NETEM_CORRUPT, struct.pack("=II", _share(packet.corrupt), 0))
+    if packet.loss_correlation:
+        options += attribute(_NETEM_LOSS, attribute(_GILBERT_ELLIOTT, _bursts(packet)))
     # Handles of emulators are numbered as their classes are, from 2: on.
     header = _header(interface, (number + 1) << 16, class_id(number))
     body = header + attribute(_KIND, b"netem\0") + attribute(_OPTIONS, options)
     return message(_NEWQDISC, _CREATE | _REPLACE, body)
+
+
+def _bursts(packet: Packet) -> bytes:
+    """Return a chain of a state in which every packet is lost and one in which none is (Gilbert 1960, Elliott 1963).
+
+    It loses the share that is asked, and each packet decides the next by as much as is asked. Netem's own correlation
+    of draws does neither: of 10 % with 25 % it loses 1.5 %.
+    """
+    changes = 1 - packet.loss_correlation
+    return struct.pack(
+        "=IIII", _share(packet.loss * changes), _share((1 - packet.loss) * changes), 0, 0
+    )  # into the bad state, out of it; what passes there, and what is lost elsewhere
 
 
 def has_emulation(packet: Packet) -> bool:

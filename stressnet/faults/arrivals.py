@@ -137,7 +137,10 @@ def share(kind: str, packet: Packet, arrivals: Arrivals, among: int = 1) -> Figu
     """
     one = _SHARES[kind]
     of = one.of(arrivals)
-    return share_of(one.name, one.expected(packet, arrivals), one.found(arrivals), of, among) if of else None
+    if not of:
+        return None
+    correlation = packet.loss_correlation if kind == "loss" else 0.0
+    return share_of(one.name, one.expected(packet, arrivals), one.found(arrivals), of, among, correlation)
 
 
 def is_hidden(kind: str, packet: Packet, arrivals: Arrivals, found: Figure) -> bool:

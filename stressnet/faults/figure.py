@@ -122,14 +122,18 @@ def near(
     return Figure(name, unit, asked, found, max(0.0, asked - room), asked + room, of, how)
 
 
-def share_of(name: str, expected: float, found: int, of: int, among: int = 1) -> Figure:
+def share_of(
+    name: str, expected: float, found: int, of: int, among: int = 1, correlation: float = 0.0
+) -> Figure:
     """Return a figure for events that happened `found` times in `of` (at least 1) trials, and `expected` were asked.
 
-    Of several figures of which the worst counts (`among`), all are inside as often as one alone would be.
+    Of several figures of which the worst counts (`among`), all are inside as often as one alone would be. Trials of
+    which each decides the next by a correlation say as much as fewer that do not.
     """
     asked = expected / of
-    low, high = binomial_interval(of, asked, 1 - (1 - CONFIDENCE) / among)
-    return Figure(name, "share", asked, found / of, low / of, high / of, of)
+    trials = max(1, round(of * (1 - correlation) / (1 + correlation)))
+    low, high = binomial_interval(trials, asked, 1 - (1 - CONFIDENCE) / among)
+    return Figure(name, "share", asked, found / of, low / trials, high / trials, of)
 
 
 def binomial_interval(trials: int, probability: float, confidence: float = CONFIDENCE) -> tuple[int, int]:

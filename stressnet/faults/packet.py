@@ -52,7 +52,14 @@ PACKET = (
         "packets are lost in bursts: whether one is depends on the one before",
         (
             _probability("share of packets that are lost", "5%"),
-            Parameter("correlation", "share", "how much the one before decides", "25%", 0.0, most=0.99),
+            Parameter(
+                "correlation",
+                "share",
+                "how much the one before decides: the correlation of neighbours, at the same share of losses",
+                "25%",
+                0.0,
+                most=0.99,
+            ),
         ),
         needs="netem",
     ),

@@ -58,10 +58,12 @@ def test_what_is_in_the_way_is_said(kind: str) -> None:
     assert "too rare" in why_not(kind, given={"probability": 0.003})
 
 
-def test_a_correlation_is_in_the_way_of_what_depends_on_losses() -> None:
+def test_a_correlation_widens_what_depends_on_losses() -> None:
     """Damage and overtaking are counted of those that arrive."""
-    assert "correlation" in why_not("loss", given={"correlation": 0.25})
-    assert "correlation" in why_not("duplicate", loss=0.1, loss_correlation=0.25)
+    assert "depend on each other" in why_not("duplicate", loss=0.1, loss_correlation=0.25)
+    assert "depend on each other" in why_not("loss", given={"correlation": 0.25}, duplicate=0.1)
+    alone, bursts = figure("loss"), figure("loss", given={"correlation": 0.5})
+    assert bursts.low < alone.low < alone.high < bursts.high, "fewer bursts say less"
     assert figure("corrupt", loss=0.1, loss_correlation=0.25).name == "arrived damaged"
     assert figure("reorder", loss=0.1, loss_correlation=0.25).name == "overtook"
 
