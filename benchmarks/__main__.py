@@ -12,7 +12,10 @@ _ALL = (
     ("up", "{backend}", "10", "50", "100"),
     ("status", "{backend}", "100"),
     ("sampling", "{backend}", "100"),
-    *(("links", what, "--backend", "{backend}") for what in ("hop", "faults", "delay", "rate", "drop", "up")),
+    *(
+        ("links", what, "--backend", "{backend}")
+        for what in ("hop", "packet", "faults", "delay", "rate", "drop", "up")
+    ),
     ("leftovers", "--backend", "{backend}"),
 )
 

@@ -1,6 +1,7 @@
 """What control of links costs, and how quick and exact faults are.
 
 python -m benchmarks.links hop              round trips and throughput, direct and through a relay, in one net
+python -m benchmarks.links packet           round trips with a fault on packets, and without, where no relay is
 python -m benchmarks.links up --count 100   `up` without control of links, and with all of them, in turn
 python -m benchmarks.links faults           from asking for a fault on all links of a net until it is on; healed
 python -m benchmarks.links delay            delay asked and found, for 10 ms to 2 s
@@ -233,15 +234,19 @@ async def faults(folder: Path, backend: str, count: int) -> None:
         names = [f"n-{number}" for number in range(1, count + 1)]
         links = tuple((a, b) for a in names for b in names if a != b)
         few = links[: len(links) // 10]
-        for kind, parameters, chosen in (
-            ("partition", {}, links),
-            ("drop", {"probability": 0.05}, links),
-            ("latency", {"latency": 0.05}, few),
-            ("latency", {"latency": 0.05}, links),
+        everybody = tuple(names)
+        for kind, parameters, chosen, nodes in (
+            ("partition", {}, links, ()),
+            ("drop", {"probability": 0.05}, links, ()),
+            ("latency", {"latency": 0.05}, few, ()),
+            ("latency", {"latency": 0.05, "connections": "new"}, few, ()),
+            ("latency", {"latency": 0.05}, links, ()),
+            ("pause", {}, (), everybody),
+            ("cpu", {"cpu": 0.5}, (), everybody),
         ):
             on, off = [], []
             for _ in range(5):
-                fault = Fault("", kind, parameters, chosen, (), 0.0, kind).to_raw()
+                fault = Fault("", kind, parameters, chosen, nodes, 0.0, kind).to_raw()
                 begun = time.perf_counter()
                 name = (await call(net, "fault_add", faults=[fault]))["ids"]
                 on.append((time.perf_counter() - begun) * 1e3)
@@ -252,7 +257,45 @@ async def faults(folder: Path, backend: str, count: int) -> None:
                 f"{word} {statistics.median(ms):.0f} ms ({min(ms):.0f}–{max(ms):.0f})"
                 for word, ms in (("on", on), ("healed", off))
             ]
-            print(f"{kind} on {len(chosen)} links: {', '.join(words)}")
+            where = f"{len(nodes)} nodes" if nodes else f"{len(chosen)} links"
+            print(f"{' '.join([kind, *map(str, parameters.values())])} on {where}: {', '.join(words)}")
+
+
+async def packet(folder: Path, backend: str) -> None:
+    """What a fault on packets alone adds to a round trip that no relay is in: one drop in a million, on and off."""
+    ask = (
+        ASK.split("ways =")[0]
+        + "c = connect(7001)\nwhile True:\n    print('%.2f %.2f' % trips(c, 3000), flush=True)\n"
+    )
+    ports = "p2p: 7000/tcp, plain: 7001/tcp"
+    plan = planned(folder, topology(python("b", ECHO, ports) + python("a", ask, ports)), backend)
+    async with live(plan) as net:
+
+        async def fresh() -> list[list[float]]:
+            """Return the next three looks whole."""
+            before = len([line async for line in net.logs("a", follow=False, tail=None)]) + 1
+            while True:
+                await asyncio.sleep(0.2)
+                lines = [line.decode() async for line in net.logs("a", follow=False, tail=None)][before:]
+                if len(lines) >= 3:
+                    return [[float(word) for word in line.split()] for line in lines[:3]]
+
+        await fresh()
+        off, on = [], []
+        for _ in range(9):
+            off += await fresh()
+            fault = Fault(
+                "", "drop", {"probability": 1e-6}, (("a", "b"), ("b", "a")), (), 0.0, "drop"
+            ).to_raw()
+            ids = (await call(net, "fault_add", faults=[fault]))["ids"]
+            on += await fresh()
+            await call(net, "fault_heal", ids=ids)
+    for place, what in enumerate(("p50", "p99")):
+        without, with_it = ([look[place] for look in looks] for looks in (off, on))
+        print(
+            f"{what} us: {statistics.median(without):.1f} ({min(without):.1f}–{max(without):.1f}) without, "
+            f"{statistics.median(with_it):.1f} ({min(with_it):.1f}–{max(with_it):.1f}) with it"
+        )
 
 
 async def delay(folder: Path, backend: str) -> None:
@@ -345,7 +388,7 @@ async def drop(folder: Path, backend: str) -> None:
 def main() -> None:
     """Measure one thing and print it, with the machine's description."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("what", choices=("hop", "up", "faults", "delay", "rate", "drop"))
+    parser.add_argument("what", choices=("hop", "packet", "up", "faults", "delay", "rate", "drop"))
     parser.add_argument("--backend", choices=("netns", "docker"), default="netns")
     parser.add_argument("--count", type=int, default=100)
     parser.add_argument("--repetitions", type=int, default=5)
@@ -361,7 +404,7 @@ def main() -> None:
         elif options.what == "faults":
             asyncio.run(faults(folder, options.backend, options.count))
         else:
-            measure = {"delay": delay, "rate": rate, "drop": drop}[options.what]
+            measure = {"packet": packet, "delay": delay, "rate": rate, "drop": drop}[options.what]
             asyncio.run(measure(folder, options.backend))
 
 
