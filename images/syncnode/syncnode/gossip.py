@@ -149,6 +149,10 @@ class Gossip:
             wanted[0].cancel()
         if block.hash in self._orphans:
             return
+        if not self._config.gossip.blocks:
+            if not self._chain.knows(block.height, block.hash):
+                self.on_behind()
+            return
         outcome = self._chain.add(block)
         if outcome in (EXTENDED, SWITCHED, SIDE):
             self._log.debug(
@@ -170,7 +174,7 @@ class Gossip:
         neighbour.saw_tip(height, hash_)
         if self._chain.knows(height, hash_) or hash_ in self._orphans:
             return
-        if height <= self._chain.height + 1:
+        if height <= self._chain.height + 1 and self._config.gossip.blocks:
             self._want(hash_, neighbour.peer_id)
         elif better(height, hash_, self._chain.height, self._chain.head.hash):
             self.on_behind()

@@ -12,6 +12,8 @@ ScaledRate = float
 Size = int
 Count = int
 Positive = int
+Port = int
+Flag = bool
 Address = str
 Addresses = list[str]
 Names = list[str]
@@ -91,6 +93,18 @@ def _positive(value: Any) -> int:
     return value
 
 
+def _port(value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value < 65536:
+        raise ValueError("a port from 1 to 65535 is needed")
+    return value
+
+
+def _flag(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise ValueError("true or false is needed")
+    return value
+
+
 def _text(value: Any) -> str:
     if not isinstance(value, str) or not value:
         raise ValueError("text is needed")
@@ -139,6 +153,8 @@ _READERS = {
     "Size": _size,
     "Count": _count,
     "Positive": _positive,
+    "Port": _port,
+    "Flag": _flag,
     "Address": _address,
     "Addresses": _addresses,
     "Names": _names,
