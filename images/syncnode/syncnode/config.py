@@ -127,6 +127,7 @@ class DnsKeys:
     task: Positive = 5
     retries: Positive = 10
     reconnect_max: Scaled = 30.0
+    ban: Scaled = 3600.0
     max_message: Size = 4 * 1024 * 1024
 
 

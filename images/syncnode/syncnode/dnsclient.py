@@ -129,9 +129,11 @@ class DnsClient:
         try:
             reply = await server.ask(query)
             return (None if reply.kind == FAIL else _checked(reply, query)), server
-        except (RequestFailed, ProtocolError) as error:
+        except RequestFailed as error:
             self.peers.drop(server, error)
-            return None
+        except ProtocolError as error:
+            self.peers.ban(server, error)
+        return None
 
     async def _download(self, hashes: Sequence[bytes], group: Iterable[Server]) -> list[Block]:
         """Fetch the blocks in tasks, each server one at a time; return those up to the first that nobody gave."""
@@ -170,8 +172,7 @@ class DnsClient:
                 self._log.debug("dns_task_failed", address=server.address, reason=error)
                 return _FAILED
             except ProtocolError as error:
-                self.peers.drop(server, error)
-                self._log.warn("dns_peer_lied", address=server.address, reason=error)
+                self.peers.ban(server, error)
                 return _LIED
         return _DONE
 

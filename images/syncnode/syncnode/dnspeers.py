@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import time
 from collections.abc import Callable, Iterable
 from typing import Protocol
 
@@ -46,13 +47,15 @@ class DnsPeers:
         self._rng = rng
         self._lines: dict[str, Server] = {}
         self._failed: set[str] = set()
+        self._bans: dict[str, float] = {}
 
     def refill(self) -> None:
         """Choose servers in the place of those that failed, rather others than the same again."""
-        others = [address for address in self._addresses if address not in {s.address for s in self.kept}]
+        kept, usable = {server.address for server in self.kept}, self._usable()
+        others = [address for address in usable if address not in kept]
         self._rng.shuffle(others)
         others.sort(key=self._failed.__contains__)
-        missing = wanted(len(self._addresses), self._keys) - len(self.kept)
+        missing = wanted(len(usable), self._keys) - len(self.kept)
         for address in others[: max(0, missing)]:
             self.kept.append(self._line(address))
             self._failed.discard(address)
@@ -64,9 +67,15 @@ class DnsPeers:
             self._failed.add(server.address)
             self._log.debug("dns_peer_dropped", address=server.address, reason=reason)
 
+    def ban(self, server: Server, reason: object) -> None:
+        """Ask a server no more for `dns.ban`, because it broke the rules."""
+        self.drop(server, reason)
+        self._bans[server.address] = time.monotonic() + self._keys.ban
+        self._log.warn("dns_peer_banned", address=server.address, reason=reason)
+
     async def heights(self, *, everyone: bool = False) -> list[tuple[int, Server]]:
         """Ask the servers that are kept, or every one there is, how high they are; those that answer count."""
-        asked = [self._line(address) for address in self._addresses] if everyone else list(self.kept)
+        asked = [self._line(address) for address in self._usable()] if everyone else list(self.kept)
         answers = await asyncio.gather(*map(self._height, asked))
         return [(height, server) for height, server in zip(answers, asked, strict=True) if height >= 0]
 
@@ -86,6 +95,10 @@ class DnsPeers:
             self.drop(server, error)
             return -1
         return reply.height if reply.kind == SUCCESS else -1
+
+    def _usable(self) -> list[str]:
+        now = time.monotonic()
+        return [address for address in self._addresses if self._bans.get(address, now) <= now]
 
     def _line(self, address: str) -> Server:
         if address not in self._lines:

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
@@ -297,7 +298,22 @@ def test_a_server_that_lies_is_asked_no_more_and_the_others_serve(tmp_path, bloc
     liar = Liar("liar", source)
     fakes = [liar, Fake("a", source), Fake("b", source)]
     assert sync(ours, *fakes) == 50
+    assert liar.asked.count(BLOCKS) == 1
     assert ours.head.hash == blocks[49].hash
+
+
+def test_a_server_that_lied_is_asked_again_in_the_end(monkeypatch):
+    """It may have been this node's clock that was wrong."""
+    clock = SimpleNamespace(now=1000.0)
+    monkeypatch.setattr("time.monotonic", lambda: clock.now)
+    peers = peers_of([Fake("only")])
+    peers.refill()
+    peers.ban(peers.kept[0], "a lie")
+    peers.refill()
+    assert peers.kept == []
+    clock.now += DnsKeys().ban
+    peers.refill()
+    assert len(peers.kept) == 1
 
 
 def test_blocks_that_break_the_rules_are_not_taken_in(tmp_path, blocks):

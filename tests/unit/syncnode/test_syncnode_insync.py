@@ -151,6 +151,6 @@ def test_inverted_a_node_that_syncs_says_that_it_is_in_sync_and_one_that_idles_t
     assert world.syncing()["highestBlock"] == 900
 
 
-def test_inverted_the_servers_still_tell_the_truth():
-    world = World(servers=900, inverted_in_sync=True)
-    assert world.in_sync() is False
+@pytest.mark.parametrize("others", [{"servers": 900}, {"target": 900, "active": False}])
+def test_inverted_all_but_the_downloader_still_tell_the_truth(others):
+    assert World(inverted_in_sync=True, **others).in_sync() is False
