@@ -95,10 +95,10 @@ async def honest(node: Node, tip: Node) -> bool:
     return bool(said)
 
 
-def test_both_syncs_reach_the_tip_and_say_so(tmp_path: Path) -> None:
+def test_both_syncs_reach_the_tip_and_say_so(backend: str, tmp_path: Path) -> None:
     """Without blocks by gossip, one node syncs by streams alone and one by gRPC alone; what spoils streams leaves gRPC
     alone, and the node that it holds back says that it lags until it has caught up."""
-    plan = plan_text(tmp_path, NET, "netns")
+    plan = plan_text(tmp_path, NET, backend)
     names = ("validator-1", "validator-2", "streams", "grpc")
 
     async def story() -> None:
