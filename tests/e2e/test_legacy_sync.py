@@ -32,20 +32,22 @@ nodes:
       sync.enabled: false
       dns: {{client: true, peers: "{{knows:p2p-dns}}"}}
 """
+Connection = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+
 TOLERANCE = 10
 KEPT = 8
 """Blocks of the 1.2 s for which a node that is no validator keeps what servers said, and of the asking."""
 
 
 class Node:
-    """The JSON-RPC of one node."""
+    """The JSON-RPC and the metrics of one node, over a connection each: in containers a new one takes long."""
 
-    def __init__(self, port: int, metrics: int) -> None:
-        self._ports = {"POST": port, "GET": metrics}
+    def __init__(self, rpc: Connection, metrics: Connection) -> None:
+        self._rpc, self._metrics = rpc, metrics
 
     async def call(self, method: str, *params: object) -> Any:
         body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": method, "params": params})
-        answer = json.loads(await self._ask("POST", "/", body))
+        answer = json.loads(await ask(self._rpc, "POST /", body))
         assert "error" not in answer, answer
         return answer["result"]
 
@@ -57,29 +59,30 @@ class Node:
 
     async def counted(self, name: str) -> float:
         """Return the sum of a counter over its labels."""
-        lines = (await self._ask("GET", "/metrics", "")).splitlines()
+        lines = (await ask(self._metrics, "GET /metrics", "")).splitlines()
         return sum(float(line.split()[-1]) for line in lines if line.startswith(name))
 
-    async def _ask(self, verb: str, path: str, body: str) -> str:
-        reader, writer = await asyncio.open_connection("127.0.0.1", self._ports[verb])
-        head = f"{verb} {path} HTTP/1.1\r\nHost: node\r\nConnection: close\r\nContent-Length: {len(body)}\r\n\r\n"
-        writer.write((head + body).encode())
-        answer = await reader.read()
-        writer.close()
-        return answer.decode().partition("\r\n\r\n")[2]
+
+async def ask(connection: Connection, what: str, body: str) -> str:
+    reader, writer = connection
+    writer.write(f"{what} HTTP/1.1\r\nHost: node\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode())
+    head = (await reader.readuntil(b"\r\n\r\n")).decode()
+    size = int(head.partition("Content-Length: ")[2].partition("\r\n")[0])
+    return (await reader.readexactly(size)).decode()
 
 
 async def reach(net: Backend, names: tuple[str, ...], stack: AsyncExitStack) -> dict[str, Node]:
     """Return nodes by name, for as long as the stack stands."""
     nodes = {}
     for name in names:
-        ports = []
+        connections = []
         for port in (9500, 9900):
             server = await stack.enter_async_context(
                 await listen(net, 0, print, "dial", node=name, port=port)
             )
-            ports.append(server.sockets[0].getsockname()[1])
-        nodes[name] = Node(*ports)
+            connections.append(await asyncio.open_connection(*server.sockets[0].getsockname()))
+            stack.callback(connections[-1][1].close)
+        nodes[name] = Node(*connections)
     return nodes
 
 
