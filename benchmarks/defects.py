@@ -103,9 +103,13 @@ class Live:
 
     async def block(self, node: str, number: int) -> str:
         """Return the hash of a node's block, empty where it has none of that number."""
-        call = {"jsonrpc": "2.0", "id": 1, "method": "hmyv2_getBlockByNumber", "params": [number]}
-        answer = json.loads(await self._http(node, "rpc", "POST /", json.dumps(call)))["result"]
+        answer = await self.ask(node, "hmyv2_getBlockByNumber", number)
         return str(answer["blockHash"]) if answer else ""
+
+    async def ask(self, node: str, method: str, *params: Any) -> Any:
+        """Return what a node answers by JSON-RPC."""
+        call = {"jsonrpc": "2.0", "id": 1, "method": method, "params": params}
+        return json.loads(await self._http(node, "rpc", "POST /", json.dumps(call)))["result"]
 
     async def total(self, node: str, name: str) -> float:
         """Return the sum of all series of a name."""
@@ -187,6 +191,27 @@ async def _spins(live: Live) -> bool:
     await asyncio.sleep(1)
     await live.heal(fault)
     return await live.cpu("follower", 2) > 0.35
+
+
+async def _redirects(live: Live) -> bool:
+    await live.begun("client")
+    before = await live.total("server", "hmy_dns_server_request_count")
+    for _ in range(60):
+        await live.ask("client", "hmyv2_inSync")
+    return await live.total("server", "hmy_dns_server_request_count") > before + 50
+
+
+async def _lies(live: Live) -> bool:
+    await live.begun()
+    await live.fault("stream_error", on="validator")
+    stands = await live.height("follower")
+
+    async def far_ahead() -> bool:
+        return await live.height("validator") > stands + 20
+
+    if not await live.until(far_ahead, 30):
+        raise AssertionError("the validator made no blocks")
+    return bool(await live.ask("follower", "hmyv2_inSync"))
 
 
 async def _dead_whitelist(live: Live) -> bool:
@@ -291,6 +316,15 @@ nodes:
   a: {role: validator, config: {DEFECTS}}
   b: {config: {DEFECTS}}
 """
+_LEGACY = """
+nodes:
+  server:
+    role: validator
+    ports: {p2p-dns: 6000/tcp}
+    config: {dns.server: true}
+  client:
+    config: {gossip.blocks: false, sync.downloader: false, dns.client: true, dns.peers: "{knows:p2p-dns}", DEFECTS}
+"""
 _BRANCH = """
 nodes:
   a: {role: validator}
@@ -328,6 +362,8 @@ SCENARIOS: Mapping[str, Scenario] = {
     "label_explosion": Scenario(_PAIR, _labels),
     "blocking_tick_send": Scenario(_with(_PAIR, "discovery.cooldown: 2s"), _manager_hangs),
     "eof_spin": Scenario(_PAIR, _spins),
+    "redirect_in_sync": Scenario(_LEGACY, _redirects),
+    "inverted_in_sync": Scenario(_PAIR, _lies),
     "dead_whitelist_loop": Scenario(_with(_PAIR, "discovery.cooldown: 4s"), _dead_whitelist),
     "unread_event_channel": Scenario(_PAIR, _stops),
     "helper_never_signals": Scenario(_BRANCH, _branch_stays),

@@ -74,7 +74,13 @@ def _words(group: Resolved, resolver: Resolver) -> Iterator[Problem]:
         path = resolver.origin(group.name, key)
         for where, text in texts_of(path, getattr(group.settings, key)):
             yield from check_placeholders(
-                resolver.loaded.source, where, text, group.kind, group.ports, place=place
+                resolver.loaded.source,
+                where,
+                text,
+                group.kind,
+                group.ports,
+                place=place,
+                others=resolver.ports,
             )
     for where, text in probe_texts(resolver.origin(group.name, "ready"), group.settings.ready):
         yield from check_placeholders(resolver.loaded.source, where, text, group.kind, group.ports)

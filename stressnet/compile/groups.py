@@ -47,6 +47,11 @@ class Resolver:
         found = [self._group(name, group) for name, group in self.loaded.topology.nodes.items()]
         return [group for group in found if group]
 
+    @property
+    def ports(self) -> list[str]:
+        """The names of ports that groups of the topology have in addition to those of their kinds."""
+        return [port for group in self.loaded.topology.nodes.values() for port in group.ports]
+
     def origin(self, group: str, key: str) -> tuple[str, ...]:
         """Return the path of a setting: the group's own, or that of the defaults."""
         own = self.loaded.topology.nodes[group].model_fields_set

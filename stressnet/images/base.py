@@ -22,7 +22,7 @@ from stressnet.images import building, localpython
 from stressnet.images.context import Context
 from stressnet.images.engine import explained, fresh_client, inspect_image
 
-REPOSITORY, VERSION = "stressnet/base", "1"
+REPOSITORY, VERSION = "stressnet/base", "2"
 TAG = f"{REPOSITORY}:{VERSION}"
 FROM_REGISTRY = "python:3.12-slim"
 LABEL = "stressnet.base"
@@ -34,7 +34,8 @@ _REGISTRY_S = 10
 """How long the registry that the engine uses may be silent before the base image is made without it."""
 _PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _PACKAGES = (
-    "python3-minimal,libpython3-stdlib,dash,coreutils,grep,procps,iproute2,libc-bin,base-files,base-passwd"
+    "python3-minimal,libpython3-stdlib,dash,coreutils,grep,procps,iproute2,libc-bin,base-files,base-passwd,"
+    "libstdc++6"
 )
 _TAIL = 5
 

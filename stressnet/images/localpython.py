@@ -26,6 +26,10 @@ NOT_NEEDED = {
     *("__pycache__", "site-packages", "dist-packages", "test", "tests", "idlelib", "tkinter", "turtledemo"),
     *("ensurepip", "lib2to3", "pydoc_data"),
 }
+_LOADED_LATER = (
+    "libgcc_s.so.1",  # by the C library itself
+    *("libstdc++.so.6", "libpthread.so.0", "libdl.so.2", "librt.so.1"),  # by compiled packages, as grpcio is
+)
 _LIBRARY = re.compile(r"(?:=> )?(/\S+) \(0x")
 
 
@@ -81,13 +85,14 @@ def _standard_library() -> Iterator[Path]:
 
 
 def _libraries(binaries: Iterable[Path]) -> Iterator[Path]:
-    """What the dynamic loader says these load, and what the C library loads by itself later."""
+    """What the dynamic loader says these load, and what is loaded later."""
     answer = subprocess.run(["ldd", *map(str, binaries)], capture_output=True, text=True, check=False)
     found = dict.fromkeys(_LIBRARY.findall(answer.stdout))
     yield from map(Path, found)
     folders = dict.fromkeys(Path(name).parent for name in found)
     for folder in folders:
-        yield from folder.glob("libgcc_s.so.1")
+        for name in _LOADED_LATER:
+            yield from folder.glob(name)
 
 
 def _add(archive: tarfile.TarFile, path: Path, seen: set[str]) -> None:

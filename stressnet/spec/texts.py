@@ -60,8 +60,12 @@ def check_placeholders(
     ports: Iterable[str] | None = None,
     *,
     place: Place = "other",
+    others: Iterable[str] = (),
 ) -> Iterator[Problem]:
-    """Yield the placeholders of a text that mean nothing for this kind in this place."""
+    """Yield the placeholders of a text that mean nothing for this kind in this place.
+
+    `others` are ports of other nodes, which `{knows:PORT}` and `{boot:PORT}` may name as well.
+    """
     words = _MEANT[place]
     for one in placeholders.parse(text).placeholders:
         if one.word in placeholders.PREPARED and place != "file":
@@ -81,7 +85,10 @@ def check_placeholders(
         elif not one.argument and one.word in placeholders.NEED_ARGUMENT:
             yield source.problem(path, f"{one} without an argument", f"{{{one.word}:...}}")
         else:
-            yield from _argument(source, path, one, kind, kind.ports if ports is None else ports)
+            known = kind.ports if ports is None else ports
+            if one.word in ("knows", "boot"):
+                known = dict.fromkeys((*known, *others))
+            yield from _argument(source, path, one, kind, known)
 
 
 def _argument(

@@ -31,7 +31,7 @@ from stressnet.plan import Plan
 pytestmark = [pytest.mark.docker, pytest.mark.usefixtures("state_home", "engine")]
 
 SLEEP = "import time\ntime.sleep(600)"
-BASE = "stressnet/base:1"
+BASE = "stressnet/base:2"
 
 
 @pytest.fixture

@@ -66,6 +66,19 @@ def plan_of(tmp_path: Path, kinds: Kinds) -> Any:
     return make
 
 
+def test_nodes_that_have_not_a_port_may_know_those_that_have(plan_of: Any) -> None:
+    """A port that some groups of a net have in addition is known to all of its groups, and unknown without them."""
+    asks = 'asks: {role: full, config: {servers: "{knows:p2p-dns}", first: "{boot:p2p-dns}"}}'
+    plan = plan_of("{serves: {count: 2, role: full, ports: {p2p-dns: 6000}}, " + asks + "}")
+    addresses = [f"{plan.node(name).address}:6000" for name in ("serves-1", "serves-2")]
+    values = plan.node("asks").files[0].set
+    assert (values["servers"], values["first"]) == (addresses, addresses[:1])
+    with pytest.raises(InputError, match="unknown port in"):
+        plan_of("{" + asks + "}")
+    with pytest.raises(InputError, match=r"unknown port in \{port:p2p-dns\}"):
+        plan_of('{serves: {ports: {p2p-dns: 6000}}, asks: {config: {own: "{port:p2p-dns}"}}}')
+
+
 def test_nodes_are_named_by_their_group(plan_of: Any) -> None:
     plan = plan_of("{solo: {}, one: {count: 1}, two: {count: 2}}")
     assert [node.name for node in plan.nodes] == ["solo", "one-1", "two-1", "two-2"]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 
-from .block import Block
+from .block import HASH_SIZE, Block
 from .errors import InvalidBlock
 from .rules import Rules
 from .store import Store
@@ -57,6 +57,10 @@ class Chain:
             return side.body(), side.signature
         height = self._store.find(hash_)
         return self._store.raw(height) if height >= 0 else None
+
+    def height_of(self, hash_: bytes) -> int:
+        """Return the height of the block with that hash in the chain, -1 where it is not in the chain."""
+        return self._store.find(hash_) if len(hash_) == HASH_SIZE else -1
 
     def knows(self, height: int, hash_: bytes) -> bool:
         """Tell whether a block is here, in the chain or beside it."""

@@ -18,15 +18,16 @@ from .values import (
     Addresses,
     Count,
     Defects,
+    Flag,
     Level,
     Names,
+    Port,
     Positive,
     Remedies,
     Scaled,
     ScaledRate,
     Seconds,
     Size,
-    Switch,
 )
 
 
@@ -79,6 +80,10 @@ class DiscoveryKeys:
 class SyncKeys:
     """[sync]: the downloader, the sync protocol and its server."""
 
+    enabled: Flag = True
+    """Without it there are no sync streams at all."""
+    downloader: Flag = True
+    """Without it this node serves over streams, and gets nothing by them."""
     concurrency: Positive = 4
     min_peers: Positive = 1
     blocks_by_number: Positive = 10
@@ -107,6 +112,27 @@ class SyncKeys:
 
 
 @dataclass
+class DnsKeys:
+    """[dns]: the legacy sync over gRPC."""
+
+    server: Flag = False
+    client: Flag = False
+    port: Port = 6000
+    peers: Addresses = field(default_factory=list)
+    least_peers: Positive = 3
+    most_peers: Positive = 5
+    check_interval: Scaled = 60.0
+    recheck: Scaled = 1.0
+    timeout: Scaled = 10.0
+    hashes: Positive = 30
+    task: Positive = 5
+    retries: Positive = 10
+    reconnect_max: Scaled = 30.0
+    ban: Scaled = 3600.0
+    max_message: Size = 4 * 1024 * 1024
+
+
+@dataclass
 class ChainKeys:
     """[chain]: the blocks; all but `seed` must be the same on every node of a net."""
 
@@ -122,7 +148,8 @@ class ChainKeys:
 class GossipKeys:
     """[gossip]: how new blocks spread."""
 
-    blocks: Switch = True
+    blocks: Flag = True
+    """Without it this node learns from gossip who is how high, and gets its blocks by sync alone."""
     push: Count = 4
     max_age: Positive = 20
     orphans: Positive = 50
@@ -137,6 +164,10 @@ class RpcKeys:
     """[rpc]: JSON-RPC and /health."""
 
     listen: Address = "0.0.0.0:9500"
+    in_sync_tolerance: Count = 10
+    in_sync_cache: Scaled = 6.0
+    in_sync_cache_others: Scaled = 12.0
+    """The same for nodes that are no validators."""
 
 
 @dataclass
@@ -164,6 +195,7 @@ class Config:
     p2p: P2PKeys = field(default_factory=P2PKeys)
     discovery: DiscoveryKeys = field(default_factory=DiscoveryKeys)
     sync: SyncKeys = field(default_factory=SyncKeys)
+    dns: DnsKeys = field(default_factory=DnsKeys)
     chain: ChainKeys = field(default_factory=ChainKeys)
     gossip: GossipKeys = field(default_factory=GossipKeys)
     rpc: RpcKeys = field(default_factory=RpcKeys)
@@ -171,7 +203,7 @@ class Config:
     log: LogKeys = field(default_factory=LogKeys)
 
 
-_SECTIONS = ("node", "p2p", "discovery", "sync", "chain", "gossip", "rpc", "metrics", "log")
+_SECTIONS = ("node", "p2p", "discovery", "sync", "dns", "chain", "gossip", "rpc", "metrics", "log")
 
 
 def load(path: Path) -> Config:
@@ -226,4 +258,15 @@ def _contradictions(config: Config) -> list[str]:
         problems.append("chain.validators: a name is there twice")
     if config.node.role == "validator" and config.node.name not in config.chain.validators:
         problems.append(f"node.role: {config.node.name!r} is not among chain.validators")
+    return problems + _legacy_contradictions(config)
+
+
+def _legacy_contradictions(config: Config) -> list[str]:
+    dns, problems = config.dns, []
+    if dns.client and not dns.peers:
+        problems.append("dns.client: nobody to ask, name servers under dns.peers")
+    if dns.least_peers > dns.most_peers:
+        problems.append(f"dns.least_peers: above dns.most_peers ({dns.most_peers})")
+    if (dns.client or dns.server) and config.chain.payload > dns.max_message // 2:
+        problems.append("chain.payload: a block must fit into half of dns.max_message")
     return problems

@@ -19,6 +19,8 @@ class Defect(StrEnum):
     LABEL_EXPLOSION = "label_explosion"
     BLOCKING_TICK_SEND = "blocking_tick_send"
     EOF_SPIN = "eof_spin"
+    REDIRECT_IN_SYNC = "redirect_in_sync"
+    INVERTED_IN_SYNC = "inverted_in_sync"
     DEAD_WHITELIST_LOOP = "dead_whitelist_loop"
     UNREAD_EVENT_CHANNEL = "unread_event_channel"
     HELPER_NEVER_SIGNALS = "helper_never_signals"
@@ -80,6 +82,18 @@ CAUSES: dict[Defect, tuple[str, str, str, str]] = {
         "a peer that closes a stream instead of resetting it (the fault `clean_close`)",
         "a whole core in use, by one stream",
         "the end of a stream ends its reader",
+    ),
+    Defect.REDIRECT_IN_SYNC: (
+        "Each question whether a node is in sync asks all its gRPC peers for their height, where streams do not sync.",
+        "`inSync` called often on a node with `sync.downloader = false` and `dns.client = true`",
+        '`hmy_dns_server_request_count{method="block_height"}` of the peers grows with the calls',
+        "what was found counts for `rpc.in_sync_cache`",
+    ),
+    Defect.INVERTED_IN_SYNC: (
+        "What says whether a node syncs is taken for whether it is in sync.",
+        "`inSync` asked of a node that syncs by streams",
+        "`inSync` is true while the node lags behind",
+        "true only within `rpc.in_sync_tolerance` blocks of the highest peer",
     ),
     Defect.DEAD_WHITELIST_LOOP: (
         "Who asks for blocks by hash does not test the time-out of its pass, and a request that no stream takes leaves "

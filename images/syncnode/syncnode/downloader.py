@@ -74,6 +74,11 @@ class Downloader:
         fresh = time.monotonic() - self._chain.synced_at < self._patience
         return self._passing and (fresh or self._gossip.neighbours.are_ahead(believed=True))
 
+    @property
+    def target(self) -> int:
+        """Return the greatest height that a peer claims, believed or not; -1 without peers."""
+        return self._gossip.neighbours.claimed_height()
+
     async def run(self) -> None:
         """Sync for ever."""
         if Defect.RETRY_AMPLIFICATION in self._defects:

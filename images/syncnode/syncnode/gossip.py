@@ -150,7 +150,7 @@ class Gossip:
         if block.hash in self._orphans:
             return
         if not self._config.gossip.blocks:
-            if better(block.height, block.hash, self._chain.height, self._chain.head.hash):
+            if not self._chain.knows(block.height, block.hash):
                 self.on_behind()
             return
         outcome = self._chain.add(block)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from .errors import StartError
 
 Answer = tuple[int, str, bytes]
 """Status, content type, body."""
-Route = Callable[[str, str, bytes], Answer]
+Route = Callable[[str, str, bytes], Awaitable[Answer]]
 """Called with method, path and body."""
 
 _MAX_BODY = 1024 * 1024
@@ -69,7 +69,7 @@ class HttpServer:
             if not 0 <= size <= _MAX_BODY:
                 raise ValueError("a body of that size is not taken")
             body = await reader.readexactly(size) if size else b""
-        status, kind, out = self._route(method, path.partition("?")[0], body)
+        status, kind, out = await self._route(method, path.partition("?")[0], body)
         stay = version == "HTTP/1.1" and headers.get("connection", "").lower() != "close"
         writer.write(
             f"HTTP/1.1 {status} {_PHRASES[status]}\r\nContent-Type: {kind}\r\nContent-Length: {len(out)}\r\n"

@@ -89,3 +89,7 @@ class Neighbours(dict[str, Neighbour]):
     def believed_height(self) -> int:
         """Return the height of the best tip that counts; -1 without peers."""
         return max((peer.height for peer in self.values() if peer.believed()), default=-1)
+
+    def claimed_height(self) -> int:
+        """Return the greatest height that any peer claims, whether it counts or not; -1 without peers."""
+        return max((peer.height for peer in self.values()), default=-1)

@@ -14,6 +14,7 @@ from . import VERSION
 from .chain import Chain
 from .config import Config
 from .discovery import Discovery
+from .dns import Dns
 from .downloader import Downloader
 from .faults import Faults
 from .fetch import Fetch
@@ -21,6 +22,7 @@ from .frames import Hello
 from .gossip import Gossip
 from .http import Answer, HttpServer
 from .identity import peer_id
+from .insync import InSync
 from .keeper import Keeper
 from .log import Log
 from .metrics import Metrics
@@ -80,10 +82,17 @@ class Node:
         self.downloader = Downloader(
             self.chain, self.gossip, fetch, config, self.log, self.metrics, self.spawn
         )
+        self.dns = Dns(self.chain, self.gossip, config, self.log, self.metrics, rng)
+        self.insync = self._in_sync_status()
         self.keeper = Keeper(self.swarm, [*boot, *config.p2p.peers], self.log, rng)
         self._rpc = HttpServer(Rpc(self).route)
         self._metrics_server = HttpServer(self._metrics_route)
         self._gauges(protocol)
+
+    @property
+    def syncing(self) -> bool:
+        """Tell whether this node catches up, by streams or by the legacy sync."""
+        return self.downloader.syncing or self.dns.syncing
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Run something beside the rest until it or the node ends; an unforeseen error ends the node."""
@@ -98,6 +107,7 @@ class Node:
             await self.swarm.listen()
             await self._rpc.listen(self.config.rpc.listen, "rpc.listen")
             await self._metrics_server.listen(self.config.metrics.listen, "metrics.listen")
+            await self.dns.listen()
             self._start()
             stopping = asyncio.ensure_future(stop.wait())
             await asyncio.wait((stopping, self._failed), return_when=asyncio.FIRST_COMPLETED)
@@ -116,6 +126,7 @@ class Node:
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.dns.close()
         self.chain.close()
         self.log.info("stopped", height=self.chain.height)
 
@@ -135,13 +146,34 @@ class Node:
             self.log.warn("no_validators", effect="no block can be made or taken in")
         for address in self.keeper.addresses:
             self.spawn(self.keeper.keep(address))
-        self.spawn(self.streams.run())
-        self.spawn(self.downloader.run())
+        if self.config.sync.enabled:
+            self.spawn(self.streams.run())
+        if self._downloads:
+            self.spawn(self.downloader.run())
+        self.dns.start(self.spawn)
         if node.name in self.rules.validators:
             validator = Validator(
                 self.chain, self.gossip, self.downloader, self.config, self.log, self.metrics
             )
             self.spawn(validator.run())
+
+    @property
+    def _downloads(self) -> bool:
+        return self.config.sync.enabled and self.config.sync.downloader
+
+    def _in_sync_status(self) -> InSync:
+        rpc, defects, client = self.config.rpc, self.config.defects, self.dns.client
+        validates = self.config.node.name in self.rules.validators
+        return InSync(
+            lambda: self.chain.height,
+            self.downloader,
+            client.peers if client is not None else None,
+            active=self._downloads,
+            tolerance=rpc.in_sync_tolerance,
+            cache_s=rpc.in_sync_cache if validates else rpc.in_sync_cache_others,
+            redirect_in_sync="redirect_in_sync" in defects,
+            inverted_in_sync="inverted_in_sync" in defects,
+        )
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
@@ -159,7 +191,7 @@ class Node:
             0,
         )
 
-    def _metrics_route(self, method: str, path: str, body: bytes) -> Answer:
+    async def _metrics_route(self, method: str, path: str, body: bytes) -> Answer:
         if method == "GET" and path == "/metrics":
             return 200, "text/plain; version=0.0.4; charset=utf-8", self.metrics.text().encode()
         return 404, "text/plain", b"see /metrics\n"
@@ -171,7 +203,7 @@ class Node:
         gauge("syncnode_reorgs_total", lambda: self.chain.reorgs, "counter")
         gauge("syncnode_open_streams", lambda: sum(len(c.streams) for c in self.swarm.peers.values()))
         gauge("syncnode_tasks", lambda: len(asyncio.all_tasks()))
-        gauge("syncnode_syncing", lambda: self.downloader.syncing)
+        gauge("syncnode_syncing", lambda: self.syncing)
         gauge("hmy_stream_num_streams", lambda: len(self.streams.open), topic=protocol)
         gauge("hmy_stream_num_waiting_requests", lambda: self.requests.waiting)
         gauge("process_start_time_seconds", lambda: started)

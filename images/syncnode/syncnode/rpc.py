@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
 
 from . import VERSION
@@ -14,6 +14,7 @@ from .downloader import Downloader
 from .faults import Faults, WrongFault
 from .gossip import Gossip
 from .http import Answer
+from .insync import InSync
 from .keeper import Keeper
 from .metrics import Metrics
 from .streams import Streams
@@ -35,6 +36,12 @@ class Parts(Protocol):
     downloader: Downloader
     keeper: Keeper
     faults: Faults
+    insync: InSync
+
+    @property
+    def syncing(self) -> bool:
+        """Tell whether the node catches up."""
+        ...
 
 
 class BadParamsError(Exception):
@@ -53,30 +60,35 @@ class Rpc:
             "hmyv2_getBlockByNumber": self._block,
             "hmyv2_getNodeMetadata": lambda _: self._metadata(),
             "hmyv2_getPeerInfo": lambda _: self._peers(),
+            "hmy_inSync": lambda _: node.insync.in_sync(),
+            "hmyv2_inSync": lambda _: node.insync.in_sync(),
+            "hmyv2_syncing": lambda _: self._syncing(lambda height: height),
+            "hmy_syncing": lambda _: self._syncing(hex),
+            "eth_syncing": lambda _: self._syncing(hex),
             "debug_setFault": lambda params: self._set_fault(params, 2),
             "debug_clearFault": lambda params: self._set_fault(params, 1),
             "debug_faults": lambda _: node.faults.on,
         }
 
-    def route(self, method: str, path: str, body: bytes) -> Answer:
+    async def route(self, method: str, path: str, body: bytes) -> Answer:
         """Serve one HTTP request."""
         if method == "GET" and path == "/health":
             ready = self._node.ready
             return (200 if ready else 503), _JSON, json.dumps({"ready": ready}).encode()
         if method == "POST" and path == "/":
-            return 200, _JSON, self._post(body)
+            return 200, _JSON, await self._post(body)
         return 405 if path in ("/", "/health") else 404, _JSON, b"{}"
 
-    def _post(self, body: bytes) -> bytes:
+    async def _post(self, body: bytes) -> bytes:
         try:
             call = json.loads(body)
         except ValueError:
             return _error(None, -32700, "the body is no JSON")
         if isinstance(call, list):
-            return b"[" + b",".join(self._call(item) for item in call) + b"]"
-        return self._call(call)
+            return b"[" + b",".join([await self._call(item) for item in call]) + b"]"
+        return await self._call(call)
 
-    def _call(self, call: object) -> bytes:
+    async def _call(self, call: object) -> bytes:
         if not isinstance(call, dict) or not isinstance(call.get("method"), str):
             return _error(None, -32600, "no JSON-RPC call")
         self._node.metrics.count("hmy_rpc2_request_count")
@@ -86,6 +98,8 @@ class Rpc:
         params = call.get("params") or []
         try:
             result = method(params if isinstance(params, list) else [params])
+            if isinstance(result, Awaitable):
+                result = await result
         except BadParamsError as error:
             return _error(call.get("id"), -32602, str(error))
         return json.dumps({"jsonrpc": "2.0", "id": call.get("id"), "result": result}).encode()
@@ -103,6 +117,11 @@ class Rpc:
             raise BadParamsError('a block number is needed, or "latest"')
         block = self._node.chain.block_at(number)
         return None if block is None else header(block)
+
+    async def _syncing(self, number: Callable[[int], object]) -> object:
+        """Return false, or an object with heights written as this version of the interface writes numbers."""
+        syncing = await self._node.insync.syncing()
+        return False if syncing is None else {key: number(height) for key, height in syncing.items()}
 
     def _set_fault(self, params: list[Any], count: int) -> object:
         if len(params) != count:
@@ -133,7 +152,7 @@ class Rpc:
             "name": node.config.node.name,
             "peerid": node.swarm.hello.peer_id,
             "current-block-number": node.chain.height,
-            "syncing": node.downloader.syncing,
+            "syncing": node.syncing,
             "p2p-connectivity": {
                 "total-known-peers": known,
                 "connected": connected,

@@ -73,7 +73,8 @@ class Streams:
         self._cool: dict[str, float] = {}
         self._opening: set[str] = set()
         self._kick = asyncio.Event()
-        swarm.handlers[protocol] = self._inbound
+        if config.sync.enabled:
+            swarm.handlers[protocol] = self._inbound
         swarm.on_up.append(self._connected)
 
     async def run(self) -> None:

@@ -14,13 +14,14 @@ ScaledRate = float
 Size = int
 Count = int
 Positive = int
+Port = int
+Flag = bool
 Address = str
 Addresses = list[str]
 Names = list[str]
 Level = str
 Defects = list[str]
 Remedies = list[str]
-Switch = bool
 
 _LEVELS = ("debug", "info", "warn", "error")
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
@@ -92,6 +93,18 @@ def _positive(value: Any) -> int:
     return value
 
 
+def _port(value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value < 65536:
+        raise ValueError("a port from 1 to 65535 is needed")
+    return value
+
+
+def _flag(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise ValueError("true or false is needed")
+    return value
+
+
 def _text(value: Any) -> str:
     if not isinstance(value, str) or not value:
         raise ValueError("text is needed")
@@ -112,12 +125,6 @@ def _addresses(value: Any) -> list[str]:
 
 def _names(value: Any) -> list[str]:
     return [_text(item) for item in _list(value, "names")]
-
-
-def _switch(value: Any) -> bool:
-    if not isinstance(value, bool):
-        raise ValueError("true or false is needed")
-    return value
 
 
 def _defects(value: Any) -> list[str]:
@@ -155,12 +162,13 @@ _READERS = {
     "Size": _size,
     "Count": _count,
     "Positive": _positive,
+    "Port": _port,
+    "Flag": _flag,
     "Address": _address,
     "Addresses": _addresses,
     "Names": _names,
     "Level": _level,
     "Defects": _defects,
     "Remedies": _remedies,
-    "Switch": _switch,
     "str": _text,
 }

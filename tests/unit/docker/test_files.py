@@ -104,4 +104,5 @@ def test_the_local_python_is_whole(tmp_path: Path) -> None:
     assert len(names) == len(set(names))
     assert {"usr/bin/env", "etc/passwd", "usr/bin/python3"} <= set(names)
     assert any(name.endswith("asyncio/__init__.py") for name in names)
+    assert {Path(name).name for name in names} >= {"libgcc_s.so.1", "libstdc++.so.6", "libpthread.so.0"}
     assert not any(name.startswith(("/", "..")) or "site-packages" in name for name in names)

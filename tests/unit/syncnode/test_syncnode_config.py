@@ -42,6 +42,14 @@ def test_contradictions_are_told():
         config.parse({"node": {"name": "a", "role": "validator"}})
     with pytest.raises(ConfigError, match=r"sync\.hashes"):
         config.parse({"sync": {"hashes": 51}})
+    with pytest.raises(ConfigError, match=r"dns\.client: nobody to ask"):
+        config.parse({"dns": {"client": True}})
+
+
+def test_switches_are_true_or_false_and_ports_are_ports():
+    with pytest.raises(ConfigError) as caught:
+        config.parse({"dns": {"server": 1, "client": "yes", "port": 0}, "sync": {"enabled": "on"}})
+    assert len(caught.value.problems) == 4
 
 
 def test_the_scale_divides_constants_of_the_protocol_and_nothing_else():
@@ -57,6 +65,7 @@ def test_the_scale_divides_constants_of_the_protocol_and_nothing_else():
         5.0,
     )
     assert scaled.sync.hashes == 20
+    assert (scaled.dns.check_interval, scaled.dns.hashes, scaled.rpc.in_sync_cache) == (6.0, 30, 0.6)
 
 
 def test_a_wrong_file_ends_the_program_with_2_and_no_traceback(tmp_path: Path):
