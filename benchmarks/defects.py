@@ -10,27 +10,18 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import json
 import os
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+from benchmarks.live import Live, brought_up
 from benchmarks.timing import machine
-from stressnet.backends.base import Backend
-from stressnet.engine.choose import backend_for
-from stressnet.engine.faults import Wish, add, heal
-from stressnet.engine.forward import listen
+from stressnet.engine.faults import heal
 from stressnet.engine.plan_topology import plan_topology
-from stressnet.engine.status import look
-from stressnet.engine.up import up
-from stressnet.plan import Plan
-from stressnet.spec.targets import Targets
 
 Story = Callable[["Live"], Awaitable[bool]]
 """Returns whether the defect shows."""
@@ -55,99 +46,6 @@ class Scenario:
     story: Story
     more: tuple[str, ...] = ()
     """Defects that belong to it."""
-
-
-class _Quiet:
-    def step(self, name: str, done: int, total: int) -> None:
-        pass
-
-
-@dataclass(slots=True)
-class Live:
-    """A net that is up, as a story sees it."""
-
-    plan: Plan
-    net: Backend
-
-    async def fault(
-        self, kind: str, *parameters: str, on: str = "", between: tuple[str, str] | None = None
-    ) -> str:
-        """Put a fault on; return its id."""
-        targets = Targets(on=on) if on else Targets(between=between)
-        return (await add(self.net, self.plan, Wish(kind, parameters, targets), self.plan.seed))[0].id
-
-    async def heal(self, name: str) -> None:
-        await heal(self.net, [name], everything=False)
-
-    async def height(self, node: str) -> int:
-        """Return a node's height; -1 where it does not say."""
-        rows = (await look(self.plan, self.net)).nodes
-        return next((row.height for row in rows if row.node == node and row.height is not None), -1)
-
-    async def _http(self, node: str, port: str, head: str, body: str = "") -> str:
-        number = self.plan.node(node).port(port).number
-        server = await listen(self.net, 0, print, "dial", node=node, port=number)
-        async with server:
-            reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
-            fields = f"Host: node\r\nConnection: close\r\nContent-Length: {len(body)}"
-            writer.write(f"{head} HTTP/1.1\r\n{fields}\r\n\r\n{body}".encode())
-            answer = await asyncio.wait_for(reader.read(), 10)
-            writer.close()
-        return answer.decode().partition("\r\n\r\n")[2]
-
-    async def metrics(self, node: str) -> dict[str, float]:
-        """Return a node's figures, by name and labels as they are written."""
-        text = await self._http(node, "metrics", "GET /metrics")
-        lines = (line.rpartition(" ") for line in text.splitlines() if not line.startswith("#"))
-        return {name: float(value) for name, _, value in lines}
-
-    async def block(self, node: str, number: int) -> str:
-        """Return the hash of a node's block, empty where it has none of that number."""
-        answer = await self.ask(node, "hmyv2_getBlockByNumber", number)
-        return str(answer["blockHash"]) if answer else ""
-
-    async def ask(self, node: str, method: str, *params: Any) -> Any:
-        """Return what a node answers by JSON-RPC."""
-        call = {"jsonrpc": "2.0", "id": 1, "method": method, "params": params}
-        return json.loads(await self._http(node, "rpc", "POST /", json.dumps(call)))["result"]
-
-    async def total(self, node: str, name: str) -> float:
-        """Return the sum of all series of a name."""
-        found = await self.metrics(node)
-        return sum(value for series, value in found.items() if series.partition("{")[0] == name)
-
-    async def cpu(self, node: str, seconds: float) -> float:
-        """Return how many CPUs a node uses."""
-        before, begun = await self.total(node, "process_cpu_seconds_total"), time.monotonic()
-        await asyncio.sleep(seconds)
-        return (await self.total(node, "process_cpu_seconds_total") - before) / (time.monotonic() - begun)
-
-    async def until(self, true: Callable[[], Awaitable[Any]], seconds: float) -> bool:
-        """Wait for something; return whether it came."""
-        end = time.monotonic() + seconds
-        while not await true():
-            if time.monotonic() > end:
-                return False
-            await asyncio.sleep(0.2)
-        return True
-
-    async def follows(self, node: str, ahead: str = "validator", seconds: float = 12.0) -> bool:
-        """Return whether a node comes to the height that another has now."""
-        wanted = await self.height(ahead)
-
-        async def there() -> bool:
-            return await self.height(node) >= wanted
-
-        return await self.until(there, seconds)
-
-    async def begun(self, node: str = "follower") -> None:
-        """Wait until a node has some blocks."""
-
-        async def has() -> bool:
-            return await self.height(node) >= 3
-
-        if not await self.until(has, 20):
-            raise AssertionError(f"{node} got no blocks at all")
 
 
 async def _amplified(live: Live) -> bool:
@@ -390,18 +288,8 @@ async def shows(name: str, backend: str, folder: Path, *, on: bool) -> bool:
     file = folder / f"{net}.yaml"
     file.write_text(f"name: {net}\ndefaults: {_DEFAULTS}{nodes}")
     plan = plan_topology(file, backend=backend)
-    async with _live(plan) as live:
+    async with brought_up(plan) as live:
         return await scenario.story(live)
-
-
-@asynccontextmanager
-async def _live(plan: Plan) -> AsyncIterator[Live]:
-    backend = backend_for(plan.backend, plan.net)
-    await up(plan, backend, _Quiet())
-    try:
-        yield Live(plan, backend)
-    finally:
-        await backend.destroy(data=True)
 
 
 async def _tried(
