@@ -20,7 +20,6 @@ from pathlib import Path
 
 from benchmarks.live import Live, brought_up
 from benchmarks.timing import machine
-from stressnet.engine.faults import heal
 from stressnet.engine.plan_topology import plan_topology
 
 Story = Callable[["Live"], Awaitable[bool]]
@@ -176,11 +175,12 @@ async def _held_back(live: Live) -> bool:
 
 
 async def _believed(live: Live) -> bool:
-    await live.begun("first")
-    await live.fault("kill", on="later")
-    await asyncio.sleep(1)
-    await heal(live.net, [], everything=True)
-    await asyncio.sleep(8)
+    async def up() -> bool:
+        return await live.height("later") >= 0
+
+    if not await live.until(up, 30):  # it starts when the first has the only place
+        raise AssertionError("the later node did not start")
+    await asyncio.sleep(10)
     return await live.total("later", "hmy_stream_sync_failed_client_request") > 0
 
 
@@ -239,7 +239,7 @@ _FULL = f"""
 nodes:
   validator: {{config: {{{_PASSIVE}, discovery.high_cap: 1, DEFECTS}}}}
   first: {{config: {{{_QUIET}}}}}
-  later: {{config: {{{_QUIET}}}}}
+  later: {{start: {{height: 5, of: first}}, config: {{{_QUIET}}}}}
 """
 _COLLIDING = f"""
 regions: {{here: {{there: 100ms}}, there: {{}}}}
