@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import random
+import socket
 
 import pytest
 from loopback import address
@@ -239,6 +240,40 @@ def test_a_peer_of_another_net_a_banned_one_and_oneself_are_refused():
         one.close()
 
     asyncio.run(main())
+
+
+def test_a_peer_that_takes_nothing_has_to_go_whatever_it_sends():
+    """Also its socket does, though much waits to be sent: once it is dropped, and by itself in the end."""
+
+    async def main(dropped: bool) -> None:
+        one, two = swarm("one"), swarm("two")
+        one.keys.keepalive_timeout = 0.2
+        two.handlers["test"] = lambda stream: None
+        await two.listen()
+        connection = await one.dial(two.keys.listen)
+        connection._transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 65536)
+        streams = [await connection.open("test", 1) for _ in range(100)]
+        deaf = two.peers[one.hello.peer_id]
+        deaf._transport.pause_reading()
+        writing = [asyncio.ensure_future(stream.write(bytes(WINDOW))) for stream in streams]
+        await settled(lambda: not connection.writable)
+        assert connection._transport.get_write_buffer_size() < WINDOW * 3
+        if dropped:
+            one.drop(two.hello.peer_id, "a reason")
+        else:
+            while not connection.closed:
+                deaf.probe()
+                await asyncio.sleep(0.05)
+            assert "it took nothing" in connection.close_reason
+        await settled(lambda: connection._transport.get_extra_info("socket").fileno() == -1)
+        ended = await asyncio.gather(*writing, return_exceptions=True)
+        assert any(isinstance(error, StreamReset) for error in ended)
+        one.close()
+        two.close()
+        await asyncio.sleep(0.05)
+
+    asyncio.run(main(dropped=True))
+    asyncio.run(main(dropped=False))
 
 
 def test_a_silent_peer_is_given_up():
