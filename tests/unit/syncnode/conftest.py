@@ -9,7 +9,7 @@ import pytest
 from hypothesis import settings
 from loopback import Net
 
-settings.register_profile("many", max_examples=100_000, deadline=None)
+settings.register_profile("many", max_examples=10_000, deadline=None)
 
 
 @pytest.fixture
