@@ -14,8 +14,8 @@ from . import frames
 from .errors import ProtocolError, StreamReset
 from .stream import Stream
 
-_MOST_QUEUED = 1024 * 1024
-"""Bytes that may wait for the socket. Data waits in its streams, so only answers to what the peer asks get this far."""
+_MOST_QUEUED = 4
+"""Windows of bytes that may wait for the socket: data waits in its streams, but not so answers to what a peer asks."""
 
 Handler = Callable[[Stream], int | None]
 """Called with an inbound stream; returns None to accept it, or the code to refuse it with."""
@@ -103,7 +103,7 @@ class Connection(asyncio.Protocol):
         data = frames.frame(kind, stream, payload)
         self.bytes_written += len(data)
         self._transport.write(data)
-        if self._transport.get_write_buffer_size() > _MOST_QUEUED:
+        if self._transport.get_write_buffer_size() > _MOST_QUEUED * self._window:
             self._blame("it asks for more than it reads")
 
     def send_reset(self, stream: int, code: int) -> None:
@@ -174,7 +174,7 @@ class Connection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """End everything that ran on the connection."""
-        if self.closed and self._end_timer is not None:
+        if self._end_timer is not None:
             self._end_timer.cancel()
         self._end(None, str(exc) if exc else "the peer closed the connection")
 

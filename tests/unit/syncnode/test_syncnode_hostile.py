@@ -31,17 +31,17 @@ from syncnode.messages import (
 )
 from syncnode.rules import Rules
 
-RULES = Rules("localnet", 0, 5, ["v0"], 0.05)
+RULES = Rules("localnet", 0, 5, ["v0"], 0.02)
 SYNC, GOSSIP, DISC = map(RULES.protocol, ("sync", "gossip", "disc"))
 QUICK = """
 [p2p]
-handshake_timeout = "4s"
+handshake_timeout = "2s"
 keepalive_interval = "4s"
 keepalive_timeout = "2s"
 """
-"""0.4, 0.4 and 0.2 s after scaling."""
+"""0.2, 0.4 and 0.2 s after scaling."""
 NOBODY_ELSE = (
-    '[discovery]\nsoft_low_cap = 0\nhard_low_cap = 0\ntimeout = "5s"\n[gossip]\nfetch_timeout = "2s"'
+    '[discovery]\nsoft_low_cap = 0\nhard_low_cap = 0\ntimeout = "3s"\n[gossip]\nfetch_timeout = "2s"'
 )
 LIMIT = 20 * 1024 * 1024
 MIB = 1024 * 1024
@@ -50,7 +50,7 @@ RESTING = ("syncnode_open_streams", "syncnode_tasks", "process_open_fds")
 
 @pytest.fixture(scope="module")
 def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
-    net = Net(tmp_path_factory.mktemp("hostile"), ["v0"], ["v0"], f"block_time = 0.05\n{NOBODY_ELSE}")
+    net = Net(tmp_path_factory.mktemp("hostile"), ["v0"], ["v0"], f"block_time = 0.02\n{NOBODY_ELSE}")
     config = net["v0"].home / "config.toml"
     config.write_text(config.read_text().replace("[p2p]\n", QUICK.lstrip()))
     net.start()
@@ -127,7 +127,10 @@ class Peer:
             data = self.socket.recv(65536)
             if not data:
                 raise EOFError
-            self._got += self._decoder.feed(data)
+            for frame in self._decoder.feed(data):
+                self._got.append(frame)
+                if frame[0] == PING:
+                    self.send(PONG, 0, frame[2])
 
     def answer(self, number: int) -> bytes:
         """Return the next message on a stream, which comes in one frame."""
@@ -170,14 +173,6 @@ def test_who_does_not_greet_has_to_go(node, sound, data, reason):
     until(
         lambda: re.search(f"event=stranger_gone host=.* reason=.*({reason})", sound()), 2, "the log says why"
     )
-
-
-def test_a_crowd_that_does_not_greet_keeps_no_peer_out(node, sound):
-    crowd = [Peer(node) for _ in range(200)]
-    peer = Peer(node, "in a crowd")
-    assert peer.open(1, SYNC) == ACK
-    until(lambda: sound().count('reason="too many that do not greet"') >= 72, 3, "the oldest have to go")
-    assert all(other.ends() for other in [*crowd, peer])
 
 
 def test_a_peer_of_another_net_is_told_so(node, sound):
@@ -422,6 +417,5 @@ def test_a_tip_that_is_told_a_million_times_is_asked_for_once(node, sound):
     until(lambda: peer.answer(1) == wire.data(4, bytes(32)), 3, "it wishes for the block")
     end = time.monotonic() + 0.5
     while time.monotonic() < end:
-        peer.send(PONG, 0, bytes(4))
         assert peer.answer(1) != wire.data(4, bytes(32))
     peer.socket.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import random
 import socket
@@ -276,6 +277,30 @@ def test_a_peer_that_takes_nothing_has_to_go_whatever_it_sends():
 
     asyncio.run(main(dropped=True))
     asyncio.run(main(dropped=False))
+
+
+def test_a_crowd_that_does_not_greet_keeps_no_peer_out():
+    """Of more than 128 that have not said who they are the oldest have to go."""
+
+    async def main() -> None:
+        one, two = swarm("one"), swarm("two")
+        await one.listen()
+        host, _, port = one.keys.listen.rpartition(":")
+        crowd = [await asyncio.open_connection(host, int(port)) for _ in range(200)]
+        await settled(lambda: len(one._strangers) == 128)
+        for reader, _ in crowd[: 200 - 128]:
+            with contextlib.suppress(ConnectionError):
+                await reader.read()
+        assert (await two.dial(one.keys.listen)).peer_id == one.hello.peer_id
+        assert set(one.peers) == {two.hello.peer_id}
+        for _, writer in crowd:
+            writer.close()
+        await settled(lambda: not one._strangers and len(one._all) == 1)
+        one.close()
+        two.close()
+        await asyncio.sleep(0.05)
+
+    asyncio.run(main())
 
 
 def test_a_silent_peer_is_given_up():
