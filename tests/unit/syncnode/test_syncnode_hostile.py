@@ -6,8 +6,10 @@ made, and streams, tasks and open files are what they were before.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
+import random
 import re
 import socket
 import time
@@ -17,9 +19,12 @@ import pytest
 from loopback import Net, Process, until
 from prometheus_client.parser import text_string_to_metric_families
 from syncnode import frames, wire
+from syncnode.config import DiscoveryKeys, P2PKeys
+from syncnode.discovery import Discovery, Record
 from syncnode.frames import ACK, CLOSE, DATA, HEADER, HELLO, OPEN, PING, PONG, RESET, WINDOW
 from syncnode.framing import LENGTH
 from syncnode.identity import peer_id
+from syncnode.log import Log
 from syncnode.messages import (
     BLOCK_HASHES,
     BLOCK_NUMBER,
@@ -29,7 +34,9 @@ from syncnode.messages import (
     Response,
     decode,
 )
+from syncnode.metrics import Metrics
 from syncnode.rules import Rules
+from syncnode.swarm import Swarm
 
 RULES = Rules("localnet", 0, 5, ["v0"], 0.02)
 SYNC, GOSSIP, DISC = map(RULES.protocol, ("sync", "gossip", "disc"))
@@ -75,7 +82,7 @@ def sound(node: Process) -> Iterator[Callable[[], str]]:
     until(rested, 5, f"it is at rest again, as in { ({name: before[name] for name in RESTING}) }")
     until(lambda: node.height() > height, 5, "blocks are made")
     grown = figures(node)["process_resident_memory_bytes"] - before["process_resident_memory_bytes"]
-    assert grown < 24 * MIB
+    assert grown < 48 * MIB, "more than what the C library keeps of a heap that was large (twice 20 MiB)"
 
 
 class Peer:
@@ -294,17 +301,18 @@ def test_a_frame_above_the_limit_is_not_waited_for(node, sound):
     ids=["fields", "numbers", "gossip"],
 )
 def test_10_mib_of_crumbs_do_not_hold_the_node_up(node, sound, protocol, message, reason):
-    peer = Peer(node, f"crumbs {reason}")
-    assert peer.open(1, protocol) == ACK
-    peer.message(1, message)
     slowest = 0.0
-    for _ in range(5):
-        start = time.monotonic()
-        assert node.height() > 0
-        slowest = max(slowest, time.monotonic() - start)
-    until(lambda: reason in sound(), 5, reason)
+    for number in range(3):
+        peer = Peer(node, f"crumbs {reason} {number}")
+        assert peer.open(1, protocol) == ACK
+        peer.message(1, message)
+        for _ in range(5):
+            start = time.monotonic()
+            assert node.height() > 0
+            slowest = max(slowest, time.monotonic() - start)
+        assert peer.ends()
+    assert len(re.findall(f"event=peer_dropped .*{reason}", sound())) == 3
     assert slowest < 1
-    peer.socket.close()
 
 
 def test_a_message_that_never_ends_takes_no_more_than_its_limit_and_goes_with_its_peer(node, sound):
@@ -313,7 +321,7 @@ def test_a_message_that_never_ends_takes_no_more_than_its_limit_and_goes_with_it
         peer = Peer(node, f"endless {number}")
         assert peer.open(1, GOSSIP) == ACK
         peer.message(1, bytes(LIMIT - 1), LIMIT)
-        assert figures(node)["process_resident_memory_bytes"] - begun < 2 * LIMIT
+        assert figures(node)["process_resident_memory_bytes"] - begun < 4 * LIMIT
         peer.socket.close()
         until(lambda: figures(node)["syncnode_peers"] == 0, 3)
 
@@ -419,3 +427,32 @@ def test_a_tip_that_is_told_a_million_times_is_asked_for_once(node, sound):
     while time.monotonic() < end:
         assert peer.answer(1) != wire.data(4, bytes(32))
     peer.socket.close()
+
+
+@pytest.mark.parametrize("name", ["x\x1b[2J\r\nts=0 level=error event=forged", "x\x1b[2J\rts"])
+def test_a_name_writes_nothing_into_the_log_but_itself(node, sound, name):
+    peer = Peer(node, name)
+    until(lambda: "event=peer_connected" in sound(), 2)
+    assert "\x1b" not in sound()
+    assert not any(line.startswith("ts=0") for line in sound().splitlines())
+    peer.socket.close()
+
+
+def test_names_that_peers_make_up_are_forgotten_the_oldest_first():
+    async def main() -> None:
+        greeting = frames.Hello("me", "me", "127.0.0.1:1", b"g", 1, 0)
+        log, metrics, rng = Log("error"), Metrics(), random.Random(1)
+        swarm = Swarm(P2PKeys(), greeting, log, metrics, rng)
+        discovery = Discovery(swarm, DiscoveryKeys(), SYNC, [], log, metrics, rng, lambda work: work.close())
+        for number in range(5000):
+            connection = swarm._connection(dialled=True)
+            connection.remote = frames.Hello(f"Qm{number}", "", "127.0.0.1:2", b"g", 1, 0)
+            discovery._register(connection, Record(f"Qm{number}", "", ""))
+            swarm.drop(f"Qm{number}", "a reason")
+            connection.abort("gone")
+        assert (len(swarm._bans), len(discovery._registered)) == (4096, 4096)
+        assert (swarm.banned("Qm0"), swarm.banned("Qm4999")) == (False, True)
+        assert "Qm4999" in discovery._registered
+        assert not swarm._all
+
+    asyncio.run(main())

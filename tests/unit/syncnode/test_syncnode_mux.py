@@ -16,6 +16,7 @@ from syncnode.connection import Connection
 from syncnode.errors import DialError, ProtocolError, StreamClosed, StreamReset
 from syncnode.framing import Framed
 from syncnode.identity import peer_id
+from syncnode.keeper import Keeper
 from syncnode.log import Log
 from syncnode.metrics import Metrics
 from syncnode.stream import Stream
@@ -298,6 +299,29 @@ def test_a_crowd_that_does_not_greet_keeps_no_peer_out():
         await settled(lambda: not one._strangers and len(one._all) == 1)
         one.close()
         two.close()
+        await asyncio.sleep(0.05)
+
+    asyncio.run(main())
+
+
+def test_a_keeper_remembers_no_peer_that_has_gone():
+    """Also where another answers at the address each time."""
+
+    async def main() -> None:
+        one = swarm("one")
+        one.keys.reconnect_min = 0.02
+        where = address()
+        keeper = Keeper(one, [f"{where}:9000"], Log("error"), random.Random(1))
+        keeping = asyncio.ensure_future(keeper.keep(f"{where}:9000"))
+        for number in range(4):
+            other = swarm(f"other{number}", host=where)
+            await other.listen()
+            await settled(lambda id_=other.hello.peer_id: id_ in one.peers)
+            other.close()
+            await settled(lambda: not one.peers)
+        assert keeper._lost == {}
+        keeping.cancel()
+        one.close()
         await asyncio.sleep(0.05)
 
     asyncio.run(main())
