@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import gc
 import signal
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from . import VERSION
 from .config import Config, load
 from .errors import ConfigError, NodeError
+from .log import tell
 from .node import Node
 
 _USAGE = "usage: syncnode --home DIR | --version"
@@ -49,7 +49,7 @@ def _home(args: Sequence[str]) -> Path | None:
 
 def _complain(text: str, code: int) -> int:
     for line in text.splitlines():
-        sys.stderr.write(f"syncnode: {line}\n")
+        tell(f"syncnode: {line}")
     return code
 
 

@@ -57,6 +57,7 @@ class P2PKeys:
     reconnect_max: Scaled = 30.0
     ban: Scaled = 3600.0
     max_connections: Positive = 1024
+    max_streams: Positive = 256
     window: Size = 262144
 
 

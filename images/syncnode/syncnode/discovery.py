@@ -22,6 +22,7 @@ from .swarm import Swarm
 
 _LIMIT = 256 * 1024
 _MOST = 256  # records in one answer
+_MOST_REGISTERED = 4096
 
 
 class Record:
@@ -90,6 +91,8 @@ class Discovery:
                         and record.peer_id != self._swarm.hello.peer_id
                     ):
                         found[record.peer_id] = record
+            except ProtocolError as error:
+                self._swarm.drop(server.peer_id, str(error))
             except (NodeError, TimeoutError) as error:
                 self._log.debug("find_failed", peer=server.remote and server.remote.name, reason=error)
             if found:
@@ -164,6 +167,9 @@ class Discovery:
         if record.peer_id != connection.peer_id:
             raise ProtocolError("a registration for somebody else")
         until = asyncio.get_running_loop().time() + self._keys.register_ttl
+        self._registered.pop(record.peer_id, None)  # the last to register is the last to be forgotten
+        if len(self._registered) >= _MOST_REGISTERED:
+            del self._registered[next(iter(self._registered))]
         self._registered[record.peer_id] = (until, Record(record.peer_id, record.name, reachable(connection)))
 
     def _sample(self, asker: str, limit: int) -> list[Record]:

@@ -27,6 +27,7 @@ from .swarm import Swarm
 
 TIP, BLOCK, HAVE, WANT = 1, 2, 3, 4
 _ORPHAN_BYTES = 16 * 1024 * 1024
+_MOST_PARTS = 16  # nodes send one; each may cost a look through the whole chain
 
 
 class Gossip:
@@ -105,8 +106,12 @@ class Gossip:
         await self._run(stream)
 
     def _inbound(self, stream: Stream) -> int | None:
-        if self._swarm.peers.get(stream.connection.peer_id) is not stream.connection:
+        peer_id = stream.connection.peer_id
+        if self._swarm.peers.get(peer_id) is not stream.connection:
             return frames.REFUSED
+        greeted = self.neighbours.get(peer_id)
+        if greeted is not None and greeted.framed.stream.connection is stream.connection:
+            return frames.EXISTS
         self._spawn(self._run(stream))
         return None
 
@@ -129,8 +134,8 @@ class Gossip:
                 stream.connection.close(frames.CANCELLED, "gossip ended")
 
     def _receive(self, neighbour: Neighbour, message: bytes) -> None:
-        for kind, value in wire.fields(message):
-            if not isinstance(value, bytes):
+        for place, (kind, value) in enumerate(wire.fields(message)):
+            if not isinstance(value, bytes) or place >= _MOST_PARTS:
                 raise ProtocolError("a gossip message that is no message")
             if kind == BLOCK:
                 self._receive_block(neighbour, value)
@@ -180,6 +185,8 @@ class Gossip:
             self.on_behind()
 
     def _receive_want(self, neighbour: Neighbour, hash_: bytes) -> None:
+        if len(hash_) != HASH_SIZE:
+            raise ProtocolError("a hash of the wrong size")
         raw = self._chain.raw_of(hash_)
         if raw is not None and raw[1]:
             self._send(neighbour, wire.data(BLOCK, wire.data(1, raw[0]) + wire.data(2, raw[1])), "block")
@@ -187,7 +194,8 @@ class Gossip:
     def _want(self, hash_: bytes, peer_id: str) -> None:
         """Ask for a block in a moment, unless somebody pushes it before."""
         if hash_ in self._wanted:
-            self._wanted[hash_][1].append(peer_id)
+            if peer_id not in self._wanted[hash_][1]:
+                self._wanted[hash_][1].append(peer_id)
         elif len(self._wanted) < self._config.gossip.orphans:
             loop = asyncio.get_running_loop()
             timer = loop.call_later(self._config.gossip.fetch_delay, self._fetch, hash_)

@@ -13,7 +13,7 @@ Route = Callable[[str, str, bytes], Awaitable[Answer]]
 """Called with method, path and body."""
 
 _MAX_BODY = 1024 * 1024
-_IDLE_S = 60.0
+_MOST_CLIENTS = 128
 _PHRASES = {
     200: "OK",
     400: "Bad Request",
@@ -26,10 +26,13 @@ _PHRASES = {
 class HttpServer:
     """Serves one function on one address."""
 
-    def __init__(self, route: Route) -> None:
+    def __init__(self, route: Route, patience: float = 60.0) -> None:
         self._route = route
+        self._patience = patience
+        """Seconds that a client may take for a whole request, and for the answer."""
         self._server: asyncio.Server | None = None
-        self._clients: set[asyncio.StreamWriter] = set()
+        self._clients: dict[asyncio.StreamWriter, None] = {}
+        """Those who were served last are the last; the first have to go where there are too many."""
 
     async def listen(self, address: str, key: str) -> None:
         """Accept connections; StartError names the key where the address cannot be had."""
@@ -47,19 +50,33 @@ class HttpServer:
             writer.close()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._clients.add(writer)
+        self._clients[writer] = None
+        if len(self._clients) > _MOST_CLIENTS:
+            oldest = next(iter(self._clients))
+            del self._clients[oldest]
+            oldest.transport.abort()
         try:
             while await self._one(reader, writer):
-                pass
+                self._clients.pop(writer, None)
+                self._clients[writer] = None
         except (OSError, EOFError, TimeoutError, ValueError, asyncio.LimitOverrunError):
-            pass  # the client went away, or spoke no HTTP
+            pass  # the client went away, does not read, or spoke no HTTP
         finally:
-            self._clients.discard(writer)
-            writer.close()
+            await self._close(writer)
+            self._clients.pop(writer, None)
+
+    async def _close(self, writer: asyncio.StreamWriter) -> None:
+        """Close a connection once the client has taken the answer, or does not take it."""
+        writer.close()
+        try:
+            async with asyncio.timeout(self._patience):
+                await writer.wait_closed()
+        except (OSError, TimeoutError):
+            writer.transport.abort()
 
     async def _one(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
         """Serve one request; return whether the connection stays."""
-        async with asyncio.timeout(_IDLE_S):
+        async with asyncio.timeout(self._patience):
             head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
             method, path, version = head[0].split(" ")
             headers = {
@@ -76,5 +93,6 @@ class HttpServer:
             f"Connection: {'keep-alive' if stay else 'close'}\r\n\r\n".encode()
             + out
         )
-        await writer.drain()
+        async with asyncio.timeout(self._patience):
+            await writer.drain()
         return stay

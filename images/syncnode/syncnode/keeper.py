@@ -56,11 +56,9 @@ class Keeper:
 
     async def _until_lost(self, peer_id: str) -> None:
         while peer_id in self._swarm.peers:
-            event = self._lost.setdefault(peer_id, asyncio.Event())
-            event.clear()
-            await event.wait()
+            await self._lost.setdefault(peer_id, asyncio.Event()).wait()
 
     def _down(self, connection: Connection) -> None:
-        event = self._lost.get(connection.peer_id)
+        event = self._lost.pop(connection.peer_id, None)
         if event is not None:
             event.set()

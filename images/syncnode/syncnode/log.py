@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import sys
+import contextlib
+import os
 import time
 
 LEVELS = ("debug", "info", "warn", "error")
@@ -36,13 +37,20 @@ class Log:
         now = time.time()
         stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(now)) + f".{int(now % 1 * 1000):03d}Z"
         text = "".join(f" {key}={_value(value)}" for key, value in fields.items())
-        sys.stderr.write(f"ts={stamp} level={LEVELS[level]} event={event}{text}\n")
+        tell(f"ts={stamp} level={LEVELS[level]} event={event}{text}")
+
+
+def tell(line: str) -> None:
+    """Write a line to stderr, or not: a full disk under the log must not stop the node."""
+    with contextlib.suppress(OSError):
+        os.write(2, line.encode(errors="backslashreplace") + b"\n")
 
 
 def _value(value: object) -> str:
     if isinstance(value, float):
         return f"{value:.3f}"
     text = str(value)
-    if text and not any(char in text for char in ' "=\n'):
+    if text and text.isprintable() and not any(char in text for char in ' "='):
         return text
-    return '"' + text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n") + '"'
+    text = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+    return '"' + "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text) + '"'

@@ -114,6 +114,9 @@ class Node:
             stopping.cancel()
             if self._failed.done():
                 self._failed.result()
+        except OSError as error:
+            self.log.error("failed", reason=error)
+            raise
         finally:
             await self.close()
 

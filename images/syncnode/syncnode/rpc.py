@@ -21,6 +21,7 @@ from .streams import Streams
 from .swarm import Swarm
 
 _JSON = "application/json"
+_MOST_CALLS = 100  # of one batch: each may be answered with far more than it takes to ask
 
 
 class Parts(Protocol):
@@ -82,9 +83,11 @@ class Rpc:
     async def _post(self, body: bytes) -> bytes:
         try:
             call = json.loads(body)
-        except ValueError:
+        except (ValueError, RecursionError):
             return _error(None, -32700, "the body is no JSON")
         if isinstance(call, list):
+            if len(call) > _MOST_CALLS:
+                return _error(None, -32600, f"more than {_MOST_CALLS} calls at once")
             return b"[" + b",".join([await self._call(item) for item in call]) + b"]"
         return await self._call(call)
 

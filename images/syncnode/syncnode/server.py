@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from .block import HASH_SIZE
 from .chain import Chain
 from .config import SyncKeys
 from .errors import ProtocolError
@@ -20,20 +21,29 @@ class Server:
         self.faults = faults
 
     def answer(self, request: Request) -> Response:
-        """Return the response, with the faults that are on; ProtocolError where the request exceeds a cap."""
+        """Return the response to a request that was checked, with the faults that are on."""
         return self.faults.reply(request, self._right(request))
+
+    def check(self, request: Request) -> None:
+        """Check a request when it comes, before it waits for its turn; ProtocolError where it exceeds a cap."""
+        most, what = {
+            BLOCK_HASHES: (self._keys.max_hashes, "hashes"),
+            BLOCKS_BY_NUM: (self._keys.max_blocks_by_number, "blocks by number"),
+        }.get(request.kind, (self._keys.max_blocks_by_hashes, "blocks by hash"))
+        count = len(request.nums) + len(request.hashes)
+        if count > most:
+            raise ProtocolError(f"a request for {count} {what}, above the cap of {most}")
+        if any(len(hash_) != HASH_SIZE for hash_ in request.hashes):
+            raise ProtocolError("a hash of the wrong size")
 
     def _right(self, request: Request) -> Response:
         if request.kind == BLOCK_NUMBER:
             return Response(request.kind, request.req_id, number=self._chain.height)
         if request.kind == BLOCK_HASHES:
-            self._cap(len(request.nums), self._keys.max_hashes, "hashes")
             hashes = [self._chain.hash_at(number) for number in request.nums]
             return Response(request.kind, request.req_id, hashes=hashes)
         if request.kind == BLOCKS_BY_NUM:
-            self._cap(len(request.nums), self._keys.max_blocks_by_number, "blocks by number")
             return self._blocks(request, (self._chain.raw_at(number) for number in request.nums))
-        self._cap(len(request.hashes), self._keys.max_blocks_by_hashes, "blocks by hash")
         return self._blocks(request, (self._chain.raw_of(hash_) for hash_ in request.hashes))
 
     def _blocks(self, request: Request, found: Iterable[tuple[bytes, bytes] | None]) -> Response:
@@ -46,8 +56,3 @@ class Server:
             signatures.append(raw[1])
             size += len(raw[0])
         return Response(request.kind, request.req_id, blocks=blocks, signatures=signatures)
-
-    @staticmethod
-    def _cap(count: int, most: int, what: str) -> None:
-        if count > most:
-            raise ProtocolError(f"a request for {count} {what}, above the cap of {most}")

@@ -3,7 +3,8 @@
 A record is a block in the order in which it became part of the chain. One whose height is not above the
 previous record's replaces what was there from that height on: that is how a change of branch is written.
 Each append is one write into the page cache, so it outlives `kill -9`; only a crash of the machine can lose
-the last seconds. Whatever does not end in a whole, valid record is cut off at the start.
+the last seconds. Whatever does not end in a whole, valid record is cut off at the start; a file that does not
+even begin with block 0 is somebody else's, and is left alone.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ class Store:
         self._hashes = bytearray()
         self._fsync_interval = fsync_interval
         self._synced = time.monotonic()
+        self._path = path
         path.parent.mkdir(parents=True, exist_ok=True)
         self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
         self.cut_bytes = self._load(genesis)
@@ -47,6 +49,8 @@ class Store:
 
     def find(self, hash_: bytes) -> int:
         """Return the height of the block with that hash, -1 where there is none; quick near the tip."""
+        if len(hash_) != HASH_SIZE:
+            return -1
         at = self._hashes.rfind(hash_)
         while at >= 0 and at % HASH_SIZE:
             at = self._hashes.rfind(hash_, 0, at + HASH_SIZE - 1)
@@ -71,8 +75,7 @@ class Store:
         out = bytearray()
         for block in blocks:
             offsets.append(end + len(out))
-            record = _SIGNATURE.pack(len(block.signature)) + block.signature + block.body()
-            out += _RECORD.pack(len(record), crc32(record)) + record
+            out += _encode(block)
         self._write(out, end)
         for block, offset in zip(blocks, offsets, strict=True):
             self._index(block, offset)
@@ -82,9 +85,9 @@ class Store:
         try:
             while written < len(out):
                 written += os.write(self._file, memoryview(out)[written:])
-        except OSError:
+        except OSError as error:
             os.ftruncate(self._file, offset)  # a full disk must not leave half a record before the next one
-            raise
+            raise OSError(error.errno, error.strerror, str(self._path)) from None
         if time.monotonic() - self._synced > self._fsync_interval:
             self.sync()
 
@@ -120,11 +123,17 @@ class Store:
             raise StartError(
                 "the data directory holds the chain of another net (seed, validators or block time)"
             )
+        if size and not offset and not self._torn(_encode(genesis)):
+            raise StartError(f"{self._path} is no chain of blocks: with it moved away, all is synced anew")
         if size > offset:
             os.ftruncate(self._file, offset)
         if not len(self):
             self.append([genesis])
         return size - offset
+
+    def _torn(self, first: bytes) -> bool:
+        """Tell whether the file holds but a part of its first record."""
+        return first.startswith(os.pread(self._file, len(first) + 1, 0))
 
     def _record(self, offset: int, end: int) -> tuple[Block, int] | None:
         head = os.pread(self._file, _RECORD.size, offset)
@@ -147,3 +156,8 @@ class Store:
         if block.height == 0:
             return not len(self)
         return 0 < block.height <= len(self) and self.hash(block.height - 1) == block.parent
+
+
+def _encode(block: Block) -> bytes:
+    record = _SIGNATURE.pack(len(block.signature)) + block.signature + block.body()
+    return _RECORD.pack(len(record), crc32(record)) + record

@@ -9,6 +9,7 @@ from . import frames
 from .errors import ProtocolError, StreamClosed, StreamReset
 
 _CHUNK = 16 * 1024  # small enough that streams of one connection take turns
+_MOST_CREDIT = 2**32 - 1
 
 
 class Carrier(Protocol):
@@ -73,7 +74,7 @@ class Stream:
         while len(out) < size:
             if not self._inbox:
                 if self._error is not None:
-                    raise self._error
+                    raise self._again(self._error)
                 if self._remote_closed:
                     raise StreamClosed("the peer closed the stream")
                 await self._wait()
@@ -124,7 +125,7 @@ class Stream:
         """Wait until the peer has accepted the stream; StreamReset where it refused."""
         while not self.accepted:
             if self._error is not None:
-                raise self._error
+                raise self._again(self._error)
             await self._wait()
 
     # What the connection tells the stream.
@@ -151,8 +152,10 @@ class Stream:
         self._forget_if_done()
 
     def granted(self, size: int) -> None:
-        """Take in WINDOW: so much more may be sent."""
+        """Take in WINDOW: so much more may be sent; ProtocolError beyond what the number can say."""
         self._credit += size
+        if self._credit > _MOST_CREDIT:
+            raise ProtocolError("a window beyond 4 GiB")
         self._wake()
 
     def fail(self, error: StreamReset) -> None:
@@ -172,9 +175,14 @@ class Stream:
             self._consumed = 0
         return taken
 
+    @staticmethod
+    def _again(error: StreamReset) -> StreamReset:
+        """Return an error anew: one that is kept keeps what was being read when it was raised, up to 20 MiB."""
+        return StreamReset(error.code, str(error))
+
     def _check_writable(self) -> None:
         if self._error is not None:
-            raise self._error
+            raise self._again(self._error)
         if self._local_closed:
             raise StreamReset(frames.CANCELLED, "the stream was closed here")
 

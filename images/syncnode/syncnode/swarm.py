@@ -18,6 +18,9 @@ from .errors import DialError, StartError
 from .log import Log
 from .metrics import Metrics
 
+_MOST_BANS = 4096
+_MOST_STRANGERS = 128  # honest peers greet at once: more than these have not been heard of only under attack
+
 
 class Swarm:
     """Listens, dials, and keeps at most one connection to each peer."""
@@ -32,6 +35,8 @@ class Swarm:
         self.on_up: list[Callable[[Connection], None]] = []
         self.on_down: list[Callable[[Connection], None]] = []
         self._all: set[Connection] = set()
+        self._strangers: dict[Connection, None] = {}
+        """Connections from outside that have not greeted, the oldest first."""
         self._bans: dict[str, float] = {}
         self._dials = 0
         self._waiting: dict[Connection, asyncio.Future[Connection]] = {}
@@ -61,7 +66,7 @@ class Swarm:
             async with asyncio.timeout(self.keys.handshake_timeout):
                 await loop.create_connection(lambda: connection, host, int(port))
                 return await done
-        except (OSError, TimeoutError) as error:
+        except (OSError, TimeoutError, ValueError, OverflowError) as error:  # a peer may name any address
             connection.abort("the dial failed")
             raise DialError(f"{address}: {error or 'no answer'}") from None
         except asyncio.CancelledError:
@@ -74,10 +79,8 @@ class Swarm:
 
     def drop(self, peer_id: str, reason: str) -> None:
         """Disconnect a peer that broke the rules, and keep it away for `p2p.ban`."""
-        self._bans[peer_id] = asyncio.get_running_loop().time() + self.keys.ban
+        self._ban(peer_id, reason)
         connection = self.peers.get(peer_id)
-        self._metrics.count("syncnode_peers_dropped_total")
-        self._log.warn("peer_dropped", peer=peer_id, reason=reason)
         if connection is not None:
             connection.close(frames.BAD_DATA, reason)
 
@@ -99,6 +102,14 @@ class Swarm:
         for connection in list(self._all):
             connection.close(frames.GOING)
 
+    def _ban(self, peer_id: str, reason: str) -> None:
+        self._bans.pop(peer_id, None)  # the last to be banned is the last to be forgotten
+        if len(self._bans) >= _MOST_BANS:
+            del self._bans[next(iter(self._bans))]
+        self._bans[peer_id] = asyncio.get_running_loop().time() + self.keys.ban
+        self._metrics.count("syncnode_peers_dropped_total")
+        self._log.warn("peer_dropped", peer=peer_id, reason=reason)
+
     def _connection(self, *, dialled: bool) -> Connection:
         self._dials += dialled
         hello = self.hello
@@ -117,14 +128,23 @@ class Swarm:
             on_close=self._closed,
             window=self.keys.window,
             keepalive=(self.keys.keepalive_interval, self.keys.keepalive_timeout),
+            handshake_timeout=self.keys.handshake_timeout,
+            max_streams=self.keys.max_streams,
         )
         self._all.add(connection)
+        if not dialled:
+            self._strangers[connection] = None
+            if len(self._strangers) > _MOST_STRANGERS:
+                next(iter(self._strangers)).abort("too many that do not greet")
         return connection
 
     def _greeted(self, connection: Connection) -> None:
         assert connection.remote is not None
+        self._strangers.pop(connection, None)
         refusal = self._refusal(connection.remote)
         if refusal is not None:
+            name, why = connection.remote.name, frames.reason(refusal)
+            self._log.info("peer_refused", peer=name, host=connection.host, reason=why)
             connection.close(refusal)
             return
         old = self.peers.get(connection.peer_id)
@@ -191,7 +211,12 @@ class Swarm:
             else:
                 done.set_exception(DialError(connection.close_reason))
         if connection.remote is None:
+            if connection in self._strangers:
+                del self._strangers[connection]
+                self._log.info("stranger_gone", host=connection.host, reason=connection.close_reason)
             return
+        if connection.to_blame:
+            self._ban(connection.peer_id, connection.close_reason)
         if self.peers.get(connection.peer_id) is connection:
             del self.peers[connection.peer_id]
             self._log.info("peer_disconnected", peer=connection.remote.name, reason=connection.close_reason)

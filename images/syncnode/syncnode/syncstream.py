@@ -45,6 +45,8 @@ class SyncStream:
         self._metrics = metrics
         self._topic = stream.protocol
         self._rng = rng
+        self._owed = 0
+        """Responses that may still come; each request brings one, though perhaps too late."""
         self._asked: Request | None = None
         self._answer: asyncio.Future[Response] | None = None
         self._requests: asyncio.Queue[Request] = asyncio.Queue(keys.request_queue)
@@ -54,15 +56,20 @@ class SyncStream:
         serving = asyncio.ensure_future(self._serve())
         receiving = asyncio.ensure_future(self._receive())
         try:
-            done, _ = await asyncio.wait((serving, receiving), return_when=asyncio.FIRST_COMPLETED)
-            for task in done:
-                task.result()
+            await asyncio.wait((serving, receiving), return_when=asyncio.FIRST_COMPLETED)
         finally:
             serving.cancel()
             receiving.cancel()
             if self._answer is not None and not self._answer.done():
                 self._answer.set_exception(RequestFailed("the stream ended"))
-            await asyncio.gather(serving, receiving, return_exceptions=True)
+            ended = await asyncio.gather(serving, receiving, return_exceptions=True)
+            # Error, frames and tasks know each other: what the peer has sent would stay until the collector comes.
+            del serving, receiving
+        for error in ended:
+            if isinstance(error, NodeError):
+                raise error.with_traceback(None)
+            if isinstance(error, Exception):
+                raise error
 
     async def ask(self, request: Request, timeout: float) -> Response:
         """Send a request and return its response; RequestFailed where none that is usable comes in time.
@@ -71,6 +78,7 @@ class SyncStream:
         """
         request.req_id = self._rng.getrandbits(63) | 1
         self._asked = request
+        self._owed += 1
         self._answer = asyncio.get_running_loop().create_future()
         kind = NAMES[request.kind]
         start = asyncio.get_running_loop().time()
@@ -119,11 +127,15 @@ class SyncStream:
             self._metrics.count("hmy_stream_bytes_read", len(buffer))
             message = decode(buffer)
             if isinstance(message, Request):
+                self._server.check(message)
                 await self._requests.put(message)
             else:
                 self._deliver(message)
 
     def _deliver(self, response: Response) -> None:
+        self._owed -= 1
+        if self._owed < 0:
+            raise ProtocolError("a response that nobody asked for")
         asked, answer = self._asked, self._answer
         if asked is None or answer is None or response.req_id != asked.req_id or answer.done():
             self._metrics.count("syncnode_late_responses_total")

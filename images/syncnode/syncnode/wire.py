@@ -7,6 +7,10 @@ from collections.abc import Iterable, Iterator
 from .errors import ProtocolError
 
 VARINT, BYTES = 0, 2
+_MOST = 65536
+"""Fields of one message, and numbers of one list: many small ones need far more memory than they have bytes."""
+_MOST_TEXT = 1024
+"""Bytes of a name, an id, an address or a reason: what peers are called is kept."""
 
 
 def varint(value: int) -> bytes:
@@ -55,8 +59,10 @@ def read_varint(buffer: bytes, at: int) -> tuple[int, int]:
 
 def fields(buffer: bytes) -> Iterator[tuple[int, int | bytes]]:
     """Yield each field's number and value; ProtocolError where the bytes are no message."""
-    at, end = 0, len(buffer)
+    at, end, count = 0, len(buffer), 0
     while at < end:
+        if (count := count + 1) > _MOST:
+            raise ProtocolError(f"a message of more than {_MOST} fields")
         key, at = read_varint(buffer, at)
         if key & 7 == VARINT:
             value, at = read_varint(buffer, at)
@@ -73,8 +79,11 @@ def fields(buffer: bytes) -> Iterator[tuple[int, int | bytes]]:
 
 def unpack(buffer: bytes) -> list[int]:
     """Decode a packed list of unsigned integers."""
-    values, at = [], 0
+    values: list[int] = []
+    at = 0
     while at < len(buffer):
+        if len(values) >= _MOST:
+            raise ProtocolError(f"a list of more than {_MOST} numbers")
         value, at = read_varint(buffer, at)
         values.append(value)
     return values
@@ -106,8 +115,11 @@ class Message:
 
     def text(self, field: int) -> str:
         """Return the last value of a field of text; empty where it is absent."""
+        value = self.data(field)
+        if len(value) > _MOST_TEXT:
+            raise ProtocolError(f"field {field} is a text of {len(value)} bytes")
         try:
-            return self.data(field).decode()
+            return value.decode()
         except UnicodeDecodeError:
             raise ProtocolError(f"field {field} is no text") from None
 
@@ -123,6 +135,8 @@ class Message:
         out: list[int] = []
         for value in self._fields.get(field, []):
             out.extend(unpack(value) if isinstance(value, bytes) else (value,))
+            if len(out) > _MOST:
+                raise ProtocolError(f"a list of more than {_MOST} numbers")
         return out
 
     def __contains__(self, field: int) -> bool:

@@ -6,7 +6,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 from loopback import Net
+
+settings.register_profile("many", max_examples=10_000, deadline=None)
 
 
 @pytest.fixture

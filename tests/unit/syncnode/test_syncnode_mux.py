@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import random
+import socket
 
 import pytest
 from loopback import address
@@ -14,6 +16,7 @@ from syncnode.connection import Connection
 from syncnode.errors import DialError, ProtocolError, StreamClosed, StreamReset
 from syncnode.framing import Framed
 from syncnode.identity import peer_id
+from syncnode.keeper import Keeper
 from syncnode.log import Log
 from syncnode.metrics import Metrics
 from syncnode.stream import Stream
@@ -237,6 +240,89 @@ def test_a_peer_of_another_net_a_banned_one_and_oneself_are_refused():
             await one.dial(f"{address()}:9")
         assert one.peers == {}
         one.close()
+
+    asyncio.run(main())
+
+
+def test_a_peer_that_takes_nothing_has_to_go_whatever_it_sends():
+    """Also its socket does, though much waits to be sent: once it is dropped, and by itself in the end."""
+
+    async def main(dropped: bool) -> None:
+        one, two = swarm("one"), swarm("two")
+        one.keys.keepalive_timeout = 0.2
+        two.handlers["test"] = lambda stream: None
+        await two.listen()
+        connection = await one.dial(two.keys.listen)
+        streams = [await connection.open("test", 1) for _ in range(100)]
+        deaf = two.peers[one.hello.peer_id]
+        for end, room in ((connection, socket.SO_SNDBUF), (deaf, socket.SO_RCVBUF)):
+            end._transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, room, 16384)
+        deaf._transport.pause_reading()
+        writing = [asyncio.ensure_future(stream.write(bytes(WINDOW))) for stream in streams]
+        await asyncio.sleep(0.1)
+        assert not connection.writable
+        assert connection._transport.get_write_buffer_size() < WINDOW * 3
+        if dropped:
+            one.drop(two.hello.peer_id, "a reason")
+        else:
+            while not connection.closed:
+                deaf.probe()
+                await asyncio.sleep(0.05)
+            assert "it took nothing" in connection.close_reason
+        await settled(lambda: connection._transport.get_extra_info("socket").fileno() == -1)
+        ended = await asyncio.gather(*writing, return_exceptions=True)
+        assert any(isinstance(error, StreamReset) for error in ended)
+        one.close()
+        two.close()
+        await asyncio.sleep(0.05)
+
+    asyncio.run(main(dropped=True))
+    asyncio.run(main(dropped=False))
+
+
+def test_a_crowd_that_does_not_greet_keeps_no_peer_out():
+    """Of more than 128 that have not said who they are the oldest have to go."""
+
+    async def main() -> None:
+        one, two = swarm("one"), swarm("two")
+        await one.listen()
+        host, _, port = one.keys.listen.rpartition(":")
+        crowd = [await asyncio.open_connection(host, int(port)) for _ in range(200)]
+        await settled(lambda: len(one._strangers) == 128)
+        for reader, _ in crowd[: 200 - 128]:
+            with contextlib.suppress(ConnectionError):
+                await reader.read()
+        assert (await two.dial(one.keys.listen)).peer_id == one.hello.peer_id
+        assert set(one.peers) == {two.hello.peer_id}
+        for _, writer in crowd:
+            writer.close()
+        await settled(lambda: not one._strangers and len(one._all) == 1)
+        one.close()
+        two.close()
+        await asyncio.sleep(0.05)
+
+    asyncio.run(main())
+
+
+def test_a_keeper_remembers_no_peer_that_has_gone():
+    """Also where another answers at the address each time."""
+
+    async def main() -> None:
+        one = swarm("one")
+        one.keys.reconnect_min = 0.02
+        where = address()
+        keeper = Keeper(one, [f"{where}:9000"], Log("error"), random.Random(1))
+        keeping = asyncio.ensure_future(keeper.keep(f"{where}:9000"))
+        for number in range(4):
+            other = swarm(f"other{number}", host=where)
+            await other.listen()
+            await settled(lambda id_=other.hello.peer_id: id_ in one.peers)
+            other.close()
+            await settled(lambda: not one.peers)
+        assert keeper._lost == {}
+        keeping.cancel()
+        one.close()
+        await asyncio.sleep(0.05)
 
     asyncio.run(main())
 

@@ -14,6 +14,7 @@ from loopback import address, until
 from syncnode import frames, wire
 from syncnode.block import Block
 from syncnode.config import P2PKeys
+from syncnode.discovery import Record
 from syncnode.framing import Framed
 from syncnode.identity import peer_id
 from syncnode.log import Log
@@ -199,6 +200,54 @@ def test_a_height_beyond_reason_is_not_planned_for(make_net):
 
     asyncio.run(lie())
     assert net["f"].height() == 0
+
+
+def test_an_address_that_is_none_is_not_dialled_and_rubbish_for_addresses_has_its_peer_dropped(make_net):
+    net = make_net(["f"], ["v0"])
+    rules = Rules("localnet", 0, 5, ["v0"], 1.0)
+    addresses = [
+        "",
+        "nowhere",
+        "127.0.0.1:0x50",
+        "127.0.0.1:99999",
+        "127.0.0.1:-1",
+        "a\0b:1",
+        f"{'x' * 900}:1",
+        ":",
+    ]
+
+    async def mislead() -> None:
+        swarm = rogue(rules)
+        tasks: list[asyncio.Future[None]] = []
+        answers = [Record(f"Qm{n}", "no one", address).encode() for n, address in enumerate(addresses)]
+
+        async def answer(stream: Stream) -> None:
+            framed = Framed(stream, 1 << 20)
+            with contextlib.suppress(Exception):
+                await framed.receive()
+                await framed.send(wire.data(1, answers.pop(0) if answers else b"\xff"))
+                stream.close()
+
+        swarm.handlers[rules.protocol("disc")] = lambda stream: tasks.append(
+            asyncio.ensure_future(answer(stream))
+        )
+        swarm.handlers[rules.protocol("sync")] = lambda stream: None
+        net["f"].start()
+        await asyncio.to_thread(until, lambda: net["f"].height() == 0, what="the node runs")
+        connection = await swarm.dial(f"{net['f'].host}:9000")
+        await connection.open(rules.protocol("gossip"), 2)
+        await asyncio.to_thread(
+            until, lambda: "event=peer_dropped" in net["f"].log(), 20, "rubbish is refused"
+        )
+        swarm.close()
+        for task in tasks:
+            await task
+
+    config = net["f"].home / "config.toml"
+    config.write_text(config.read_text() + '[discovery]\ncheck_interval = "1s"\n')
+    asyncio.run(mislead())
+    assert net["f"].height() == 0
+    assert net["f"].log().count("event=dial_failed") >= len(addresses)
 
 
 @pytest.mark.parametrize("serves", [False, True], ids=["gossip only", "silent on sync"])
