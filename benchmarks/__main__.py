@@ -13,6 +13,7 @@ _ALL = (
     ("status", "{backend}", "100"),
     ("sampling", "{backend}", "100"),
     *(("links", what, "--backend", "{backend}") for what in ("hop", "faults", "delay", "rate", "drop", "up")),
+    ("syncnode", "start", "crowd", "serve", "catchup", "wire"),
     ("leftovers", "--backend", "{backend}"),
 )
 
