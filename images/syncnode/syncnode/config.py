@@ -95,6 +95,8 @@ class SyncKeys:
     by_hashes_timeout: Scaled = 10.0
     no_stream_timeout: Scaled = 60.0
     max_waiting: Positive = 1024
+    throttle_batch: Positive = 16
+    throttle_interval: Scaled = 0.1
     max_failures: Positive = 5
     max_hashes: Positive = 50
     max_blocks_by_number: Positive = 10

@@ -30,10 +30,10 @@ class Fetch:
         return [(response.number, stream) for response, stream in answers]
 
     async def hashes_from_each(
-        self, nums: Sequence[int], streams: list[SyncStream]
+        self, nums: Sequence[int], streams: list[SyncStream], *, urgent: bool = False
     ) -> list[tuple[list[bytes], SyncStream]]:
         """Ask each of several peers for the hashes at some heights; empty where a peer has none."""
-        answers = await self.requests.ask_each(lambda: Request(BLOCK_HASHES, nums), streams)
+        answers = await self.requests.ask_each(lambda: Request(BLOCK_HASHES, nums), streams, urgent=urgent)
         out = []
         for response, stream in answers:
             try:
@@ -55,8 +55,9 @@ class Fetch:
         return self._blocks(response, stream, len(nums), expected), stream
 
     async def by_hashes(self, hashes: Sequence[bytes], allow: Filter) -> tuple[list[Block], SyncStream]:
-        """Fetch blocks by hash; the peer may send fewer, but at least one, in the order asked."""
-        response, stream = await self.requests.ask(Request(BLOCKS_BY_HASHES, hashes=hashes), allow)
+        """Fetch blocks by hash, ahead of what waits; the peer may send fewer, but at least one, in the order asked."""
+        request = Request(BLOCKS_BY_HASHES, hashes=hashes)
+        response, stream = await self.requests.ask(request, allow, urgent=True)
 
         def expected(place: int, block: Block) -> bool:
             return block.hash == hashes[place]
