@@ -24,7 +24,17 @@ class Fetch:
 
     async def heights(self, count: int) -> list[tuple[int, SyncStream]]:
         """Ask up to so many different peers for their height."""
-        answers = await self.requests.ask_each(lambda: Request(BLOCK_NUMBER), self.requests.pick(count))
+        return await self._heights(self.requests.pick(count))
+
+    async def greet(self) -> None:
+        """Ask peers for their height that have come since others were asked."""
+        strangers = [stream for stream in self.streams.open.values() if stream.height < 0]
+        for stream in strangers:
+            stream.height = 0
+        await self._heights(strangers)
+
+    async def _heights(self, streams: list[SyncStream]) -> list[tuple[int, SyncStream]]:
+        answers = await self.requests.ask_each(lambda: Request(BLOCK_NUMBER), streams)
         for response, stream in answers:
             stream.height = response.number
         return [(response.number, stream) for response, stream in answers]

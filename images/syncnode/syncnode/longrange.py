@@ -75,6 +75,9 @@ class LongRange:
                 if not self._todo and not self._fetching:
                     return
                 await self._changed()
+            await self._fetch.greet()
+            if not self._todo:
+                continue
             first, count = heapq.heappop(self._todo)
             got: list[Block] = []
             self._fetching += 1

@@ -37,7 +37,8 @@ class SyncStream:
         self.busy = False
         self.failures = 0
         self.promises_broken = 0
-        self.height = 0
+        self.height = -1
+        """What the peer last said; -1 before it was asked."""
         self._patience = 1
         self._framed = Framed(stream, keys.max_message)
         self._server = server
