@@ -71,6 +71,8 @@ class DiscoveryKeys:
     hard_low_cap: Count = 4
     high_cap: Positive = 1024
     batch: Positive = 8
+    concurrency: Positive = 3
+    max_queries: Positive = 8
     advertise_interval: Scaled = 60.0
     register_ttl: Scaled = 600.0
 
