@@ -73,6 +73,8 @@ class DiscoveryKeys:
     hard_low_cap: Count = 4
     high_cap: Positive = 1024
     batch: Positive = 8
+    concurrency: Positive = 3
+    max_queries: Positive = 8
     advertise_interval: Scaled = 60.0
     register_ttl: Scaled = 600.0
 
@@ -101,6 +103,8 @@ class SyncKeys:
     by_hashes_timeout: Scaled = 10.0
     no_stream_timeout: Scaled = 60.0
     max_waiting: Positive = 1024
+    throttle_batch: Positive = 16
+    throttle_interval: Scaled = 0.1
     max_failures: Positive = 5
     max_hashes: Positive = 50
     max_blocks_by_number: Positive = 10

@@ -1,19 +1,23 @@
-"""Finding peers: a registry that every node serves and that the boot nodes are asked first.
+"""Finding peers: a registry that every node serves, and a walk through the net that asks it, as in a DHT.
 
-Each query is a short stream of its own (open, ask, answer, close), so its cost is visible, as that of a
-DHT's queries is. A node that serves answers from what was registered with it and from its own connections.
+Each query is a short stream of its own (open, ask, answer, close), and peers that an answer names are dialled to be
+asked too: what it costs to look for peers is seen where real networks show it, in dials, streams, CPU and sockets. A
+node that serves answers from what was registered with it and from its own connections.
 """
 
 from __future__ import annotations
 
 import asyncio
+import heapq
 import random
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from hashlib import sha256
 
 from . import frames, wire
 from .config import DiscoveryKeys
 from .connection import Connection
-from .errors import NodeError, ProtocolError
+from .errors import DialError, NodeError, ProtocolError
 from .framing import Framed
 from .log import Log
 from .metrics import Metrics
@@ -50,6 +54,46 @@ class Record:
         return cls(message.text(1), message.text(2), message.text(3))
 
 
+class _Walk:
+    """What one look for peers has seen: whom to ask next, nearest first, and who was found.
+
+    Near is a peer whose hash differs from the namespace's only in low bits, as in Kademlia. Boot nodes are asked before
+    all others; who is connected is asked in any case, who is not only where nearer than all that have answered.
+    """
+
+    def __init__(self, swarm: Swarm, namespace: str, boot: set[str]) -> None:
+        self.before = {swarm.hello.peer_id, *swarm.peers}
+        self.found: dict[str, Record] = {}
+        self.made: list[Connection] = []
+        self._target = _number(namespace)
+        self._nearest = 1 << 256
+        self._boot = {peer_id for peer_id, server in swarm.peers.items() if _lives_at(server, boot)}
+        self._todo = [
+            (-1 if peer_id in self._boot else self._distance(peer_id), peer_id) for peer_id in swarm.peers
+        ]
+        heapq.heapify(self._todo)
+
+    def next(self) -> str:
+        """Return whom to ask next; empty where nobody is left."""
+        while self._todo:
+            distance, peer_id = heapq.heappop(self._todo)
+            if peer_id in self.before or distance < self._nearest:
+                return peer_id
+        return ""
+
+    def hear(self, peer_id: str, records: list[Record]) -> None:
+        """Take in whom a peer has named."""
+        if peer_id not in self._boot:
+            self._nearest = min(self._nearest, self._distance(peer_id))
+        for record in records:
+            if record.peer_id not in self.before and record.peer_id not in self.found:
+                self.found[record.peer_id] = record
+                heapq.heappush(self._todo, (self._distance(record.peer_id), record.peer_id))
+
+    def _distance(self, peer_id: str) -> int:
+        return _number(peer_id) ^ self._target
+
+
 class Discovery:
     """Registers this node, answers queries, and asks them."""
 
@@ -74,30 +118,72 @@ class Discovery:
         self._rng = rng
         self._spawn = spawn
         self._registered: dict[str, tuple[float, Record]] = {}
+        self.asking: set[str] = set()
+        """Peers that are dialled, or connected, for no more than to be asked."""
         swarm.handlers[self._protocol] = self._serve
         swarm.on_up.append(self._connected)
 
-    async def find(self, limit: int) -> list[Record]:
-        """Ask up to three servers, boot nodes first, until one knows peers that are not connected."""
-        servers = list(self._swarm.peers.values())
-        self._rng.shuffle(servers)
-        servers.sort(key=lambda server: not self._is_boot(server))
-        found: dict[str, Record] = {}
-        for server in servers[:3]:
-            try:
-                for record in await self._query(server, limit):
-                    if (
-                        record.peer_id not in self._swarm.peers
-                        and record.peer_id != self._swarm.hello.peer_id
-                    ):
-                        found[record.peer_id] = record
-            except ProtocolError as error:
-                self._swarm.drop(server.peer_id, str(error))
-            except (NodeError, TimeoutError) as error:
-                self._log.debug("find_failed", peer=server.remote and server.remote.name, reason=error)
-            if found:
-                break
-        return list(found.values())[:limit]
+    @asynccontextmanager
+    async def find(self, limit: int) -> AsyncIterator[list[Record]]:
+        """Look for up to so many peers that are not connected.
+
+        Connections that were made only to ask end with the context, but those that have got a sync stream by then.
+        """
+        walk = _Walk(self._swarm, self._namespace, self._boot)
+        try:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._keys.timeout):
+                    await self._follow(walk, limit)
+            # As they were named: if all preferred the nearest, these few would have the whole net for peers.
+            yield list(walk.found.values())[:limit]
+        finally:
+            self.asking.clear()
+            for connection in walk.made:
+                if not any(stream.protocol == self._namespace for stream in connection.streams.values()):
+                    connection.close(frames.CANCELLED, "asked for peers")
+
+    async def _follow(self, walk: _Walk, limit: int) -> None:
+        """Ask several at a time, and go on to whom they name, until enough are found or nobody nearer is left."""
+        tasks: set[asyncio.Task[None]] = set()
+        left = self._keys.max_queries
+        try:
+            while len(walk.found) < limit:
+                while left and len(tasks) < self._keys.concurrency and (peer_id := walk.next()):
+                    tasks.add(asyncio.ensure_future(self._visit(walk, peer_id, limit)))
+                    left -= 1
+                if not tasks:
+                    break
+                done, tasks = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+                for task in done:
+                    task.result()
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _visit(self, walk: _Walk, peer_id: str, limit: int) -> None:
+        try:
+            server = self._swarm.peers.get(peer_id) or await self._dial(walk, peer_id)
+            records = await self._query(server, limit)
+        except ProtocolError as error:
+            self._swarm.drop(peer_id, str(error))
+        except (NodeError, TimeoutError) as error:
+            self._log.debug("find_failed", peer=peer_id, reason=error)
+        else:
+            walk.hear(peer_id, [record for record in records if not self._swarm.banned(record.peer_id)])
+
+    async def _dial(self, walk: _Walk, peer_id: str) -> Connection:
+        record = walk.found.get(peer_id)
+        if record is None:
+            raise DialError("it has gone since")
+        self._metrics.count("syncnode_discovery_dials_total")
+        self.asking.add(record.peer_id)
+        connection = await self._swarm.dial(record.address)
+        if connection.dialled and connection.peer_id not in walk.before:
+            walk.made.append(connection)
+        if connection.peer_id != record.peer_id:
+            raise DialError(f"{record.address}: somebody else lives there now")
+        return connection
 
     async def _query(self, server: Connection, limit: int) -> list[Record]:
         self._metrics.count("syncnode_discovery_queries_total")
@@ -120,11 +206,8 @@ class Discovery:
             stream.reset()  # no more than one answer; where the server has closed too, this does nothing
         return answer
 
-    def _is_boot(self, connection: Connection) -> bool:
-        return connection.remote is not None and connection.remote.address in self._boot
-
     def _connected(self, connection: Connection) -> None:
-        if self._is_boot(connection):
+        if _lives_at(connection, self._boot):
             self._spawn(self._advertise(connection))
 
     async def _advertise(self, server: Connection) -> None:
@@ -181,6 +264,14 @@ class Discovery:
                 known.setdefault(peer_id, Record(peer_id, connection.remote.name, reachable(connection)))
         known.pop(asker, None)
         return self._rng.sample(list(known.values()), min(limit, len(known)))
+
+
+def _number(text: str) -> int:
+    return int.from_bytes(sha256(text.encode()).digest())
+
+
+def _lives_at(connection: Connection, addresses: set[str]) -> bool:
+    return connection.remote is not None and connection.remote.address in addresses
 
 
 def reachable(connection: Carrier) -> str:

@@ -73,6 +73,8 @@ class Faults:
             return response
         if self._hits("stream_error"):
             return Response(request.kind, request.req_id, error="a fault that was asked for")
+        if response.error:
+            return response
         if request.kind == BLOCK_HASHES:
             return self._hashes(response)
         return response if request.kind == BLOCK_NUMBER else self._blocks(response)

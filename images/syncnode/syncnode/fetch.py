@@ -24,16 +24,26 @@ class Fetch:
 
     async def heights(self, count: int) -> list[tuple[int, SyncStream]]:
         """Ask up to so many different peers for their height."""
-        answers = await self.requests.ask_each(lambda: Request(BLOCK_NUMBER), self.requests.pick(count))
+        return await self._heights(self.requests.pick(count))
+
+    async def greet(self) -> None:
+        """Ask peers for their height that have come since others were asked."""
+        strangers = [stream for stream in self.streams.open.values() if stream.height < 0]
+        for stream in strangers:
+            stream.height = 0
+        await self._heights(strangers)
+
+    async def _heights(self, streams: list[SyncStream]) -> list[tuple[int, SyncStream]]:
+        answers = await self.requests.ask_each(lambda: Request(BLOCK_NUMBER), streams)
         for response, stream in answers:
             stream.height = response.number
         return [(response.number, stream) for response, stream in answers]
 
     async def hashes_from_each(
-        self, nums: Sequence[int], streams: list[SyncStream]
+        self, nums: Sequence[int], streams: list[SyncStream], *, urgent: bool = False
     ) -> list[tuple[list[bytes], SyncStream]]:
         """Ask each of several peers for the hashes at some heights; empty where a peer has none."""
-        answers = await self.requests.ask_each(lambda: Request(BLOCK_HASHES, nums), streams)
+        answers = await self.requests.ask_each(lambda: Request(BLOCK_HASHES, nums), streams, urgent=urgent)
         out = []
         for response, stream in answers:
             try:
@@ -55,8 +65,9 @@ class Fetch:
         return self._blocks(response, stream, len(nums), expected), stream
 
     async def by_hashes(self, hashes: Sequence[bytes], allow: Filter) -> tuple[list[Block], SyncStream]:
-        """Fetch blocks by hash; the peer may send fewer, but at least one, in the order asked."""
-        response, stream = await self.requests.ask(Request(BLOCKS_BY_HASHES, hashes=hashes), allow)
+        """Fetch blocks by hash, ahead of what waits; the peer may send fewer, but at least one, in the order asked."""
+        request = Request(BLOCKS_BY_HASHES, hashes=hashes)
+        response, stream = await self.requests.ask(request, allow, urgent=True)
 
         def expected(place: int, block: Block) -> bool:
             return block.hash == hashes[place]

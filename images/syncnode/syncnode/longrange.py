@@ -16,7 +16,7 @@ from .config import SyncKeys
 from .errors import InvalidBlock, NoStreams, RequestFailed
 from .fetch import Fetch
 from .log import Log
-from .requests import Filter
+from .requests import Filter, only
 from .syncstream import SyncStream
 
 _FARTHEST = 10_000
@@ -75,6 +75,9 @@ class LongRange:
                 if not self._todo and not self._fetching:
                     return
                 await self._changed()
+            await self._fetch.greet()
+            if not self._todo:
+                continue
             first, count = heapq.heappop(self._todo)
             got: list[Block] = []
             self._fetching += 1
@@ -191,7 +194,7 @@ class LongRange:
             count = min(self._keys.blocks_by_number, target - first + 1)
             if count <= 0:
                 raise RequestFailed("the other branch does not win over ours")
-            got, _ = await self._fetch.by_number(range(first, first + count), lambda stream: stream is guide)
+            got, _ = await self._fetch.by_number(range(first, first + count), only((guide,)))
             for block in got:
                 self._chain.rules.check_link(block, parent)
                 parent = block

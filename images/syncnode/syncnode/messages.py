@@ -1,4 +1,4 @@
-"""The messages of the sync protocol, with the field numbers of `harmony.stream.sync.message`."""
+"""The messages of the sync protocol, `harmony.stream.sync.message`: sync.proto by hand."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from . import wire
 from .errors import ProtocolError
 
 BLOCK_NUMBER, BLOCK_HASHES, BLOCKS_BY_NUM, BLOCKS_BY_HASHES = 2, 3, 4, 5
+_REQUEST, _RESPONSE = 1, 2
 _ERROR = 2  # in a response the error comes first, and the kinds follow one higher
 
 NAMES = {
@@ -16,6 +17,19 @@ NAMES = {
     BLOCKS_BY_NUM: "getBlocksByNumber",
     BLOCKS_BY_HASHES: "getBlocksByHashes",
 }
+UNKNOWN = 0
+OTHERS = {
+    6: "getNodeData",
+    7: "getReceipts",
+    8: "getAccountRange",
+    9: "getStorageRanges",
+    10: "getByteCodes",
+    11: "getTrieNodes",
+    UNKNOWN: "unknown",
+}
+"""What others may ask and this node has not: accounts, receipts, code, and whatever has been added since."""
+_KINDS = range(BLOCK_NUMBER, 12)
+_ANSWERS = range(_ERROR, 13)
 
 
 class Request:
@@ -85,33 +99,35 @@ class Response:
 def decode(buffer: bytes) -> Request | Response:
     """Read one Message; ProtocolError where it is none."""
     message = wire.Message(buffer)
-    if 1 in message:
-        return _request(wire.Message(message.data(1)))
-    if 2 in message:
-        return _response(wire.Message(message.data(2)))
+    which = message.one_of((_REQUEST, _RESPONSE))
+    if which == _REQUEST:
+        return _request(wire.Message(message.data(_REQUEST)))
+    if which == _RESPONSE:
+        return _response(wire.Message(message.data(_RESPONSE)))
     raise ProtocolError("a message that neither asks nor answers")
 
 
 def _request(message: wire.Message) -> Request:
-    for kind in NAMES:
-        if kind in message:
-            body = wire.Message(message.data(kind))
-            if kind in (BLOCK_HASHES, BLOCKS_BY_NUM):
-                return Request(kind, nums=body.numbers(1), req_id=message.number(1))
-            return Request(kind, hashes=body.all(1), req_id=message.number(1))
-    raise ProtocolError("a request of no known kind")
+    kind = message.one_of(_KINDS)
+    if kind not in NAMES:
+        return Request(kind, req_id=message.number(1))
+    body = wire.Message(message.data(kind))
+    if kind in (BLOCK_HASHES, BLOCKS_BY_NUM):
+        return Request(kind, nums=body.numbers(1), req_id=message.number(1))
+    return Request(kind, hashes=body.all(1), req_id=message.number(1))
 
 
 def _response(message: wire.Message) -> Response:
     req_id = message.number(1)
-    if _ERROR in message:
-        return Response(0, req_id, error=wire.Message(message.data(_ERROR)).text(1) or "unknown error")
-    for kind in NAMES:
-        if kind + 1 in message:
-            body = wire.Message(message.data(kind + 1))
-            if kind == BLOCK_NUMBER:
-                return Response(kind, req_id, number=body.number(1))
-            if kind == BLOCK_HASHES:
-                return Response(kind, req_id, hashes=body.all(1))
-            return Response(kind, req_id, blocks=body.all(1), signatures=body.all(2))
-    raise ProtocolError("a response of no known kind")
+    field = message.one_of(_ANSWERS)
+    kind = field - 1
+    if field == _ERROR:
+        return Response(UNKNOWN, req_id, error=wire.Message(message.data(field)).text(1) or "unknown error")
+    if kind not in NAMES:
+        raise ProtocolError("a response of no kind that is asked for")
+    body = wire.Message(message.data(field))
+    if kind == BLOCK_NUMBER:
+        return Response(kind, req_id, number=body.number(1))
+    if kind == BLOCK_HASHES:
+        return Response(kind, req_id, hashes=body.all(1))
+    return Response(kind, req_id, blocks=body.all(1), signatures=body.all(2))

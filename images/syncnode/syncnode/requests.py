@@ -1,11 +1,17 @@
-"""The request manager: gives each request a free stream, or a place in the queue until one is free."""
+"""The request manager: requests wait in two queues, and round by round the first of them get the streams that are free.
+
+A round begins with each new request, and every `sync.throttle_interval` while any wait; it sends at most
+`sync.throttle_batch`. Those in a hurry, for which a pass of short range waits, come before the others. A request that
+none of the free streams may take goes back to the head of its queue; unlike in the network that this node is modelled
+on the round goes on behind it, so that one slow peer holds up only those that want no other.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import random
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Container
 
 from .config import SyncKeys
 from .errors import NoStreams, RequestFailed
@@ -21,6 +27,21 @@ def anyone(stream: SyncStream) -> bool:
     return True
 
 
+def only(streams: Container[SyncStream]) -> Filter:
+    """Let some streams take the request, and no other."""
+    return lambda stream: stream in streams
+
+
+class _Waiting:
+    """A request that has no stream yet."""
+
+    __slots__ = ("allow", "stream")
+
+    def __init__(self, allow: Filter) -> None:
+        self.allow = allow
+        self.stream: asyncio.Future[SyncStream] = asyncio.get_running_loop().create_future()
+
+
 class Requests:
     """Sends requests over the streams that a caller allows, one at a time on each."""
 
@@ -28,35 +49,39 @@ class Requests:
         self._streams = streams
         self._keys = keys
         self._rng = rng
-        self._queue: deque[tuple[Filter, asyncio.Future[SyncStream]]] = deque()
+        self._urgent: deque[_Waiting] = deque()
+        self._usual: deque[_Waiting] = deque()
+        self._next_round: asyncio.TimerHandle | None = None
         self._timeouts = {
             BLOCK_NUMBER: keys.number_timeout,
             BLOCK_HASHES: keys.hashes_timeout,
             BLOCKS_BY_NUM: keys.by_number_timeout,
         }
-        streams.on_change.append(self._assign)
+        streams.on_change.append(self._give_up)
 
     @property
     def waiting(self) -> int:
         """Return how many requests wait for a stream."""
-        return len(self._queue)
+        return len(self._urgent) + len(self._usual)
 
-    async def ask(self, request: Request, allow: Filter = anyone) -> tuple[Response, SyncStream]:
+    async def ask(
+        self, request: Request, allow: Filter = anyone, *, urgent: bool = False
+    ) -> tuple[Response, SyncStream]:
         """Send a request over some free stream; return the response and who gave it.
 
         NoStreams where no stream is allowed, or none gets free in time; RequestFailed where the peer failed.
         """
-        stream = await self._acquire(allow)
+        stream = await self._acquire(allow, self._urgent if urgent else self._usual)
         try:
             return await self.ask_on(stream, request), stream
         finally:
-            self._release(stream)
+            stream.busy = False
 
     async def ask_each(
-        self, request: Callable[[], Request], streams: list[SyncStream]
+        self, request: Callable[[], Request], streams: list[SyncStream], *, urgent: bool = False
     ) -> list[tuple[Response, SyncStream]]:
         """Send one request to each of several streams at once; return the answers that came."""
-        asked = (self._ask_one(request(), stream) for stream in streams)
+        asked = (self._ask_one(request(), stream, urgent=urgent) for stream in streams)
         return [answer for answer in await asyncio.gather(*asked) if answer is not None]
 
     async def ask_on(self, stream: SyncStream, request: Request) -> Response:
@@ -75,59 +100,70 @@ class Requests:
         streams = list(self._streams.open.values())
         return self._rng.sample(streams, min(count, len(streams)))
 
-    async def _ask_one(self, request: Request, stream: SyncStream) -> tuple[Response, SyncStream] | None:
+    async def _ask_one(
+        self, request: Request, stream: SyncStream, *, urgent: bool
+    ) -> tuple[Response, SyncStream] | None:
         try:
-            return await self.ask(request, lambda other: other is stream)
+            return await self.ask(request, only((stream,)), urgent=urgent)
         except (NoStreams, RequestFailed):
             return None
 
-    async def _acquire(self, allow: Filter) -> SyncStream:
-        stream = self._free(allow)
-        if stream is None:
-            if not any(map(allow, self._streams.open.values())):
-                raise NoStreams("no stream may take the request")
-            if len(self._queue) >= self._keys.max_waiting:
-                raise NoStreams("too many requests wait")
-            stream = await self._wait(allow)
-        stream.busy = True
-        return stream
-
-    async def _wait(self, allow: Filter) -> SyncStream:
-        future: asyncio.Future[SyncStream] = asyncio.get_running_loop().create_future()
-        entry = (allow, future)
-        self._queue.append(entry)
+    async def _acquire(self, allow: Filter, queue: deque[_Waiting]) -> SyncStream:
+        if not self._possible(allow):
+            raise NoStreams("no stream may take the request")
+        if len(queue) >= self._keys.max_waiting:
+            raise NoStreams("too many requests wait")
+        waiting = _Waiting(allow)
+        queue.append(waiting)
+        self._round()
         try:
             async with asyncio.timeout(self._keys.no_stream_timeout):
-                return await future
+                return await waiting.stream
         except BaseException as error:
-            if future.done() and not future.cancelled() and future.exception() is None:
-                self._release(future.result())  # it came in the same moment as the time-out
+            if waiting in queue:
+                queue.remove(waiting)
+            elif not waiting.stream.cancelled() and waiting.stream.exception() is None:
+                waiting.stream.result().busy = False  # it came in the same moment as the time-out
             if isinstance(error, TimeoutError):
                 raise NoStreams("no stream became free in time") from None
             raise
-        finally:
-            if entry in self._queue:
-                self._queue.remove(entry)
 
-    def _release(self, stream: SyncStream) -> None:
-        stream.busy = False
-        self._assign()
+    def _round(self) -> None:
+        """Give free streams to those that wait."""
+        left = self._keys.throttle_batch
+        for queue in (self._urgent, self._usual):
+            back: list[_Waiting] = []
+            while queue and left and self._free(anyone):
+                waiting = queue.popleft()
+                free = self._free(waiting.allow)
+                if not free:
+                    back.append(waiting)
+                elif not waiting.stream.done():
+                    stream = self._rng.choice(free)
+                    stream.busy = True
+                    waiting.stream.set_result(stream)
+                    left -= 1
+            queue.extendleft(reversed(back))
+        if self.waiting and self._next_round is None:
+            loop = asyncio.get_running_loop()
+            self._next_round = loop.call_later(self._keys.throttle_interval, self._tick)
 
-    def _free(self, allow: Filter) -> SyncStream | None:
-        free = [s for s in self._streams.open.values() if not s.busy and allow(s)]
-        return self._rng.choice(free) if free else None
+    def _tick(self) -> None:
+        self._next_round = None
+        self._round()
 
-    def _assign(self) -> None:
-        """Give free streams to those that wait, first come first served; tell those that wait in vain."""
-        for entry in list(self._queue):
-            allow, future = entry
-            stream = self._free(allow)
-            if future.done():
-                self._queue.remove(entry)
-            elif stream is not None:
-                stream.busy = True
-                self._queue.remove(entry)
-                future.set_result(stream)
-            elif not any(map(allow, self._streams.open.values())):
-                self._queue.remove(entry)
-                future.set_exception(NoStreams("the last stream that may take the request is gone"))
+    def _free(self, allow: Filter) -> list[SyncStream]:
+        return [stream for stream in self._streams.open.values() if not stream.busy and allow(stream)]
+
+    def _possible(self, allow: Filter) -> bool:
+        return any(map(allow, self._streams.open.values()))
+
+    def _give_up(self) -> None:
+        """Tell those that wait in vain, because no stream is left that may take them."""
+        for queue in (self._urgent, self._usual):
+            for waiting in [one for one in queue if not self._possible(one.allow)]:
+                queue.remove(waiting)
+                if not waiting.stream.done():
+                    waiting.stream.set_exception(
+                        NoStreams("the last stream that may take the request is gone")
+                    )

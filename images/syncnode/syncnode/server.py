@@ -9,7 +9,7 @@ from .chain import Chain
 from .config import SyncKeys
 from .errors import ProtocolError
 from .faults import Faults
-from .messages import BLOCK_HASHES, BLOCK_NUMBER, BLOCKS_BY_NUM, Request, Response
+from .messages import BLOCK_HASHES, BLOCK_NUMBER, BLOCKS_BY_NUM, NAMES, OTHERS, Request, Response
 
 
 class Server:
@@ -37,6 +37,8 @@ class Server:
             raise ProtocolError("a hash of the wrong size")
 
     def _right(self, request: Request) -> Response:
+        if request.kind not in NAMES:
+            return Response(request.kind, request.req_id, error=f"{OTHERS[request.kind]}: not served here")
         if request.kind == BLOCK_NUMBER:
             return Response(request.kind, request.req_id, number=self._chain.height)
         if request.kind == BLOCK_HASHES:

@@ -14,6 +14,7 @@ from .errors import InvalidBlock, NoStreams, RequestFailed
 from .fetch import Fetch
 from .log import Log
 from .metrics import Metrics
+from .requests import only
 from .syncstream import SyncStream
 
 
@@ -52,7 +53,7 @@ class ShortRange:
             first = self._chain.height + 1
             nums = range(first, first + self._keys.hashes)
             streams = self._fetch.requests.pick(self._keys.concurrency)
-            answers = await self._fetch.hashes_from_each(nums, streams)
+            answers = await self._fetch.hashes_from_each(nums, streams, urgent=True)
             hashes, agreeing = vote(answers)
             if not hashes:
                 return 0
@@ -77,9 +78,8 @@ class ShortRange:
         found: list[Block] = []
         failed: set[SyncStream] = set()
         for _ in range(self._keys.max_failures):
-            usable = agreeing - failed
             try:
-                blocks, _ = await self._fetch.by_hashes(part[len(found) :], lambda stream: stream in usable)  # noqa: B023
+                blocks, _ = await self._fetch.by_hashes(part[len(found) :], only(agreeing - failed))
                 found += blocks
             except NoStreams:
                 if agreeing <= failed:
@@ -98,7 +98,7 @@ class ShortRange:
         found: list[Block] = []
         while len(found) < len(part):
             try:
-                blocks, _ = await self._fetch.by_hashes(part[len(found) :], lambda stream: stream in agreeing)
+                blocks, _ = await self._fetch.by_hashes(part[len(found) :], only(agreeing))
                 found += blocks
             except (NoStreams, RequestFailed):
                 await asyncio.sleep(0)

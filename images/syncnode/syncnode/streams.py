@@ -164,10 +164,10 @@ class Streams:
         if missing <= 0:
             return True
         # A batch larger than what is missing would give a net more links than its caps ask for.
-        found = await self._discovery.find(batch)
-        records = [record for record in found if self._ready(record.peer_id)][:missing]
-        self._metrics.count("hmy_stream_discover_peers", len(records), topic=self._protocol)
-        await asyncio.gather(*(self._dial(record.peer_id, record.address) for record in records))
+        async with self._discovery.find(batch) as found:
+            records = [record for record in found if self._ready(record.peer_id)][:missing]
+            self._metrics.count("hmy_stream_discover_peers", len(records), topic=self._protocol)
+            await asyncio.gather(*(self._dial(record.peer_id, record.address) for record in records))
         return bool(connected or records)
 
     def _lacks(self, peer_id: str) -> bool:
@@ -176,7 +176,7 @@ class Streams:
     async def _dial(self, peer_id: str, address: str) -> None:
         try:
             async with asyncio.timeout(self._keys.connect_timeout):
-                connection = await self._swarm.dial(address)
+                connection = self._swarm.peers.get(peer_id) or await self._swarm.dial(address)
         except (DialError, TimeoutError) as error:
             self._log.debug("dial_failed", address=address, reason=error)
             self._cooldown(peer_id)
@@ -262,7 +262,10 @@ class Streams:
             self.remove(stream, "ended", failed=False)
 
     def _connected(self, connection: Connection) -> None:
-        if len(self.open) < self._keys.hard_low_cap:
+        # Connections that a round makes to look for peers must not begin the next one, here or at the far end.
+        peer_id = connection.peer_id
+        usable = self._ready(peer_id) and peer_id not in self._discovery.asking
+        if usable and len(self.open) < self._keys.hard_low_cap:
             self._kick.set()
 
     def _ready(self, peer_id: str) -> bool:

@@ -12,7 +12,7 @@ from .defects import Defect
 from .errors import NodeError, ProtocolError, RequestFailed, StreamClosed, StreamReset
 from .framing import Framed
 from .limiter import Limiter, wait
-from .messages import NAMES, Request, Response, decode
+from .messages import NAMES, OTHERS, Request, Response, decode
 from .metrics import Metrics
 from .server import Server
 from .stream import Stream
@@ -37,7 +37,8 @@ class SyncStream:
         self.busy = False
         self.failures = 0
         self.promises_broken = 0
-        self.height = 0
+        self.height = -1
+        """What the peer last said; -1 before it was asked."""
         self._patience = 1
         self._framed = Framed(stream, keys.max_message)
         self._server = server
@@ -147,7 +148,7 @@ class SyncStream:
     async def _serve(self) -> None:
         while True:
             request = await self._requests.get()
-            kind = NAMES[request.kind]
+            kind = (NAMES | OTHERS)[request.kind]
             self._metrics.count("hmy_stream_num_server_request")
             self._metrics.count("hmy_stream_sync_server_request", topic=self._topic, request_type=kind)
             delay = await wait(*self._limiters)

@@ -1,12 +1,17 @@
-"""The protobuf wire format, as far as the few messages of this node need it: varints and byte strings."""
+"""The protobuf wire format, as far as the few messages of this node need it: varints and byte strings.
+
+By hand because of what protobuf's runtime costs each node of a crowd (docs/design.md). Fields of fixed size are
+passed over, because no message here has one; groups are refused: proto3 has none.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from .errors import ProtocolError
 
-VARINT, BYTES = 0, 2
+VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
+_FIXED = {FIXED64: 8, FIXED32: 4}
 _MOST = 65536
 """Fields of one message, and numbers of one list: many small ones need far more memory than they have bytes."""
 _MOST_TEXT = 1024
@@ -64,6 +69,8 @@ def fields(buffer: bytes) -> Iterator[tuple[int, int | bytes]]:
         if (count := count + 1) > _MOST:
             raise ProtocolError(f"a message of more than {_MOST} fields")
         key, at = read_varint(buffer, at)
+        if not 8 <= key < 1 << 32:
+            raise ProtocolError(f"no field has the number {key >> 3}")
         if key & 7 == VARINT:
             value, at = read_varint(buffer, at)
             yield key >> 3, value
@@ -73,6 +80,10 @@ def fields(buffer: bytes) -> Iterator[tuple[int, int | bytes]]:
                 raise ProtocolError("a field is longer than its message")
             yield key >> 3, buffer[at : at + size]
             at += size
+        elif key & 7 in _FIXED:
+            at += _FIXED[key & 7]
+            if at > end:
+                raise ProtocolError("a field is longer than its message")
         else:
             raise ProtocolError(f"a field of wire type {key & 7}")
 
@@ -96,8 +107,11 @@ class Message:
 
     def __init__(self, buffer: bytes) -> None:
         self._fields: dict[int, list[int | bytes]] = {}
+        """In the order in which each came last."""
         for field, value in fields(buffer):
-            self._fields.setdefault(field, []).append(value)
+            values = self._fields.pop(field, None) or []
+            values.append(value)
+            self._fields[field] = values
 
     def number(self, field: int) -> int:
         """Return the last value of a field of integers; 0 where it is absent."""
@@ -138,6 +152,10 @@ class Message:
             if len(out) > _MOST:
                 raise ProtocolError(f"a list of more than {_MOST} numbers")
         return out
+
+    def one_of(self, group: Sequence[int]) -> int:
+        """Return which of several fields that exclude each other is set: the last that came; 0 for none."""
+        return next((field for field in reversed(self._fields) if field in group), 0)
 
     def __contains__(self, field: int) -> bool:
         return field in self._fields
