@@ -111,10 +111,21 @@ async def _lies(live: Live) -> bool:
     return bool(await live.ask("follower", "hmyv2_inSync"))
 
 
+async def _stands_still(live: Live, seconds: float) -> bool:
+    """Wait until the follower has got nothing for six seconds, or the time is up."""
+
+    async def still() -> bool:
+        before = await live.height("follower")
+        await asyncio.sleep(6)
+        return await live.height("follower") == before
+
+    return await live.until(still, seconds)
+
+
 async def _dead_whitelist(live: Live) -> bool:
     await live.begun()
     fault = await live.fault("reset_mid_frame", "probability=20%", on="validator")
-    await asyncio.sleep(20)
+    await _stands_still(live, 40)
     await live.heal(fault)
     return not await live.follows("follower") and await live.cpu("follower", 2) > 0.35
 
@@ -127,7 +138,7 @@ async def _stops(live: Live) -> bool:
 async def _stuck_after_errors(live: Live) -> bool:
     await live.begun()
     fault = await live.fault("stream_error", "probability=40%", on="validator")
-    await asyncio.sleep(10)
+    await _stands_still(live, 40)
     await live.heal(fault)
     await asyncio.sleep(4)
     return not await live.follows("follower")
