@@ -8,36 +8,27 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
+from stressnet.agent.admission import Admission, FaultRefused
 from stressnet.agent.complaints import complain
 from stressnet.agent.hooks import Hooks
 from stressnet.agent.interposition import Counts, Interposition
+from stressnet.agent.kept import Kept, State, read, write
 from stressnet.agent.nodefaults import NodeFaults
-from stressnet.agent.router import Count
 from stressnet.faults.compose import Incompatible, packets, toxics
-from stressnet.faults.declared import with_declared
 from stressnet.faults.expect import Holding
-from stressnet.faults.fallback import by_relay
 from stressnet.faults.fault import Fault
 from stressnet.faults.figure import Figure
-from stressnet.faults.kind import FaultKind, Layer
-from stressnet.plan import Plan, shorten
+from stressnet.plan import Plan
 
 _FILE = "faults.json"
 _RETRY_S = 0.5
-_REMEMBERED = 200
-"""Faults that are over and still listed."""
 
-State = Literal["on", "not achieved", "healed", "ended", "failed"]
-"""`not achieved`: it is on, and what was measured lies outside the tolerance of its kind. `failed`: it should be on,
-and a node does not do it."""
-_ON = ("on", "not achieved", "failed")
 Note = Callable[..., None]
 
 
@@ -47,63 +38,6 @@ class NoSuchFault(LookupError):
     def __init__(self, name: str) -> None:
         super().__init__(name)
         self.name = name
-
-
-class FaultRefused(ValueError):
-    """The fault cannot be done here, or not with those that are on; nothing of it was applied."""
-
-
-@dataclass(slots=True)
-class Kept:
-    """One fault with what became of it; times are Unix seconds, 0 for not yet."""
-
-    fault: Fault
-    state: State
-    since: float
-    until: float = 0.0
-    before: Counts = field(default_factory=dict)
-    """What links had counted when it began."""
-    achieved: dict[str, Any] = field(default_factory=dict)
-    hits: int = 0
-    """Packets that it dropped, or connections that were opened while it was on."""
-    lease_ends_at: float = 0.0
-    """Until then somebody wants it; 0: it has no lease."""
-
-    @property
-    def on(self) -> bool:
-        """Whether it is on, well or not."""
-        return self.state in _ON
-
-    def to_raw(self) -> dict[str, Any]:
-        """Return plain data for JSON."""
-        until = self.until or self.fault.ends_at
-        now = {"state": self.state, "since": self.since, "until": until, "hits": self.hits}
-        now["lease_ends_at"] = self.lease_ends_at
-        return {**self.fault.to_raw(), **now, "achieved": self.achieved}
-
-    def to_file(self) -> dict[str, Any]:
-        """Return what the next agent must know: beside all that is told, what its links had counted before."""
-        links = [link for link in self.fault.links if self.on and link in self.before]
-        before = [[*link, self.before[link].connections, self.before[link].dropped] for link in links]
-        return {**self.to_raw(), "before": before}
-
-    @classmethod
-    def from_raw(cls, raw: dict[str, Any]) -> Kept:
-        """Read what `to_file` wrote."""
-        over = raw["state"] not in _ON
-        return cls(
-            Fault.from_raw(raw),
-            raw["state"],
-            float(raw["since"]),
-            float(raw["until"]) if over else 0.0,
-            before={
-                (source, target): Count(connections=connections, dropped=dropped)
-                for source, target, connections, dropped in raw.get("before", ())
-            },
-            achieved=raw["achieved"],
-            hits=raw["hits"],
-            lease_ends_at=float(raw["lease_ends_at"]),
-        )
 
 
 class Keeper:
@@ -116,7 +50,7 @@ class Keeper:
         self._links = links
         self._nodes = nodes
         self._hooks = hooks
-        self._kinds: dict[str, FaultKind] = {}
+        self._admission = Admission(plan, links, nodes, hooks)
         self._note = note
         self._lock = asyncio.Lock()
         self._changed = asyncio.Event()
@@ -135,15 +69,15 @@ class Keeper:
     def replan(self, plan: Plan) -> None:
         """Go on with a changed plan; `settle` brings links and nodes in line with it."""
         self._plan = plan
-        self._kinds |= with_declared(plan.faults)
+        self._admission.replan(plan)
 
     async def start(self) -> None:
         """Take up the faults that an earlier agent had on, and end what nobody asked for or has run out."""
-        self._read()
+        self._next, self._kept = read(self._path)
         if self._links.problem and not any(kept.on for kept in self._kept):
             return
         self._next = max(self._next, await self._links.adopt() + 1)
-        self._hooks.adopt(fault for fault in self.on() if self._layer(fault) == "protocol")
+        self._hooks.adopt(fault for fault in self.on() if self._admission.layer(fault) == "protocol")
         await self.settle()
 
     async def settle(self) -> None:
@@ -163,15 +97,11 @@ class Keeper:
         FaultRefused says why not.
         """
         async with self._lock:
-            self._check(faults)
-            for fault in faults:
-                if why := await self._nodes.problem(fault):
-                    raise FaultRefused(f"{fault.kind} cannot be done here: {why}")
-            done, notes = self._as_possible(faults)
+            done, notes = await self._admission.admit(faults, self.on())
             named = [replace(fault, id=f"f{self._next + place}") for place, fault in enumerate(done)]
             self._next += len(named)  # also where it fails: relays may have listeners named after these
             before = self.on()
-            momentary = [fault for fault in named if self._kinds[fault.kind].momentary]
+            momentary = [fault for fault in named if self._admission.kinds[fault.kind].momentary]
             try:
                 await self._apply([*before, *(fault for fault in named if fault not in momentary)])
                 self._check_taken(named)
@@ -218,57 +148,6 @@ class Keeper:
             self._write()
         self._changed.set()
 
-    def _as_possible(self, faults: Iterable[Fault]) -> tuple[list[Fault], list[str]]:
-        """What this kernel cannot do, as the relay can; with the words that say so."""
-        done, notes = [], []
-        for fault in faults:
-            needs = self._kinds[fault.kind].needs
-            if self._links.lacks.get(needs):
-                if self._links.streams_problem or needs == "tc":
-                    raise FaultRefused(f"{fault.kind} needs {needs}: {self._links.lacks[needs]}")
-                try:
-                    fault = by_relay(fault)
-                except ValueError as error:
-                    raise FaultRefused(str(error)) from error
-                notes.append("there is no netem here: the relays delay streams instead; UDP is not delayed")
-            if self._layer(fault) == "stream":
-                notes += self._untouched(fault)
-            if fault.kind == "memory":
-                notes += self._uncounted(fault)
-            if self._layer(fault) == "protocol" and (later := self._hooks.later(fault)):
-                notes.append(f"{shorten(later)}: as soon as ready")
-            done.append(fault)
-        return done, notes
-
-    def _untouched(self, fault: Fault) -> list[str]:
-        """Say what a fault on streams does not reach; FaultRefused where it would reach nothing."""
-        talkers = {name for link in fault.links for name in link}
-        deaf = sorted(name for name in talkers if not self._plan.node(name).p2p_ports())
-        for source, target in fault.links:
-            if source in deaf and target in deaf:
-                raise FaultRefused(
-                    f"neither {source} nor {target} has a TCP port called p2p, so no stream goes between"
-                )
-        datagrams = sorted(name for name in talkers if self._plan.node(name).p2p_ports("udp"))
-        if not datagrams:
-            return []
-        return [
-            f"{shorten(datagrams)} also talk by UDP, which faults on streams do not touch; those on packets do"
-        ]
-
-    def _uncounted(self, fault: Fault) -> list[str]:
-        """Say whose memory is not all counted: control groups count what is allocated by who is in them."""
-        if self._plan.backend != "netns":
-            return []
-        free = [name for name in fault.nodes if not self._plan.node(name).memory]
-        told = f"{shorten(free)} began without a limit of memory: what is in use there already is not counted"
-        return [f"{told} until the next start"] if free else []
-
-    def _layer(self, fault: Fault) -> Layer:
-        """Only faults that a kind declared can have left the plan together with it."""
-        kind = self._kinds.get(fault.kind)
-        return kind.layer if kind else "protocol"
-
     def _check_taken(self, faults: Iterable[Fault]) -> None:
         """OSError where a node has not taken one of these on."""
         failed = [f"{node}: {why}" for fault in faults for node, why in self._failures(fault).items()]
@@ -277,44 +156,6 @@ class Keeper:
 
     def _failures(self, fault: Fault) -> dict[str, str]:
         return self._nodes.clocks.failures(fault) if fault.kind == "clock" else self._hooks.failures(fault)
-
-    def _check_declared(self, fault: Fault, others: Iterable[Fault]) -> None:
-        """FaultRefused where nodes do not know a fault, or have one of its kind: a node has one of each."""
-        if lacking := self._hooks.lacking(fault):
-            raise FaultRefused(f"the kind of {shorten(lacking)} declares no fault {fault.kind!r}")
-        for other in others:
-            both = [name for name in fault.nodes if name in other.nodes and fault.kind == other.kind]
-            if both:
-                which = (
-                    f"{other.id} ({other.asked or other.kind})" if other.id else "another that is to be added"
-                )
-                raise FaultRefused(f"{shorten(both)}: {fault.kind} is on already, by {which}")
-
-    def _check_alive(self, restart: Fault, others: Iterable[Fault]) -> None:
-        """FaultRefused where a node is to stay dead: to start it would end what another fault asks for."""
-        for other in others:
-            both = [name for name in restart.nodes if name in other.nodes and other.kind == "kill"]
-            if both:
-                raise FaultRefused(
-                    f"{shorten(both)}: killed by {other.id or 'another'}, until that is healed"
-                )
-
-    def _check(self, faults: Sequence[Fault]) -> None:
-        known = {node.name for node in self._plan.nodes}
-        for place, fault in enumerate(faults):
-            kind = self._kinds.get(fault.kind)
-            if kind is None:
-                raise FaultRefused(f"this agent knows no fault {fault.kind!r}")
-            if kind.layer == "packet" and self._links.problem:
-                raise FaultRefused(f"links are not under control: {self._links.problem}")
-            if kind.layer == "stream" and self._links.streams_problem:
-                raise FaultRefused(f"streams are not under control: {self._links.streams_problem}")
-            for name in {*fault.nodes, *(name for link in fault.links for name in link)} - known:
-                raise FaultRefused(f"the net has no node {name!r}")
-            if kind.layer == "protocol":
-                self._check_declared(fault, [*self.on(), *faults[:place]])
-            if kind.name == "restart":
-                self._check_alive(fault, [*self.on(), *faults[:place]])
 
     async def heal(self, ids: Sequence[str], state: State = "healed") -> list[str]:
         """Take faults off; return which. NoSuchFault for one that is not on, and then nothing is healed."""
@@ -331,7 +172,7 @@ class Keeper:
 
     async def _heal(self, gone: set[str], state: State) -> list[str]:
         await self._apply([fault for fault in self.on() if fault.id not in gone])
-        by = {kept.fault.id: _ended_by(kept) for kept in self._kept if state == "ended"}
+        by = {kept.fault.id: kept.ended_by for kept in self._kept if state == "ended"}
         for kept in self._kept:
             if kept.fault.id in gone:
                 kept.state, kept.until, kept.hits = state, time.time(), self._hits(kept, self.counted)
@@ -364,7 +205,7 @@ class Keeper:
         for kept in self._kept:
             if kept.on:
                 kept.hits = self._hits(kept, counted)
-            if self._layer(kept.fault) == "protocol":
+            if self._admission.layer(kept.fault) == "protocol":
                 self._ask_hooks(kept)
             if kept.fault.kind == "clock":
                 self._ask_clocks(kept)
@@ -399,7 +240,7 @@ class Keeper:
             pause: float | None
             try:
                 async with self._lock:
-                    due = {kept.fault.id for kept in self._kept if kept.on and 0 < _end(kept) <= time.time()}
+                    due = {kept.fault.id for kept in self._kept if kept.on and 0 < kept.end <= time.time()}
                     if due:
                         await self._heal(due, "ended")
                     elif self._behind:
@@ -409,7 +250,7 @@ class Keeper:
                     complain(f"faults cannot be ended yet: {error}")
                 pause = _RETRY_S
             else:
-                ends = [_end(kept) for kept in self._kept if kept.on and _end(kept)]
+                ends = [kept.end for kept in self._kept if kept.on and kept.end]
                 pause = max(0.0, min(ends) - time.time()) if ends else None
                 pause = min(pause or _RETRY_S, _RETRY_S) if self._behind else pause
             self._changed.clear()
@@ -422,7 +263,9 @@ class Keeper:
         everything = [*region_faults(self._plan, by_packets=not self._links.lacks.get("netem")), *faults]
         there = {node.name for node in self._plan.nodes}
         of_links = [
-            _within(fault, there) for fault in everything if self._layer(fault) in ("packet", "stream")
+            _within(fault, there)
+            for fault in everything
+            if self._admission.layer(fault) in ("packet", "stream")
         ]
         on_packets, on_streams = packets(of_links), toxics(of_links)
         if not self._links.streams_problem:
@@ -430,12 +273,12 @@ class Keeper:
         if not self._links.problem:
             self._links.condition(on_packets)
         self.holding, self.counted = Holding(on_packets, on_streams), self._links.counted()
-        of_nodes = [fault for fault in faults if self._layer(fault) == "node"]
+        of_nodes = [fault for fault in faults if self._admission.layer(fault) == "node"]
         await self._nodes.hold(of_nodes, [node.name for node in self._plan.nodes])
-        await self._hooks.hold([fault for fault in faults if self._layer(fault) == "protocol"])
+        await self._hooks.hold([fault for fault in faults if self._admission.layer(fault) == "protocol"])
 
     def _hits(self, kept: Kept, counted: Counts) -> int:
-        what = "dropped" if self._layer(kept.fault) == "packet" else "connections"
+        what = "dropped" if self._admission.layer(kept.fault) == "packet" else "connections"
         hits = 0
         for link in kept.fault.links:
             if link in counted:
@@ -443,34 +286,9 @@ class Keeper:
                 hits += getattr(counted[link], what) - (getattr(before, what) if before else 0)
         return hits
 
-    def _read(self) -> None:
-        try:
-            raw = json.loads(self._path.read_text())
-        except FileNotFoundError:
-            return
-        self._next = raw["next"]
-        self._kept = [Kept.from_raw(one) for one in raw["faults"]]
-
     def _write(self) -> None:
-        on = [kept for kept in self._kept if kept.on]
-        over = [kept for kept in self._kept if not kept.on][-_REMEMBERED:]
-        self._kept = sorted([*on, *over], key=lambda kept: kept.fault.number)
-        partial = self._path.with_suffix(".partial")
-        partial.write_text(
-            json.dumps({"next": self._next, "faults": [kept.to_file() for kept in self._kept]})
-        )
-        partial.replace(self._path)
+        self._kept = write(self._path, self._next, self._kept)
         self._behind = False
-
-
-def _end(kept: Kept) -> float:
-    """When it ends by itself: at its own time, or that of its lease; 0 for never."""
-    return min((end for end in (kept.fault.ends_at, kept.lease_ends_at) if end), default=0.0)
-
-
-def _ended_by(kept: Kept) -> Literal["time", "lease"]:
-    """Which of the two was over first: what was asked for, or the wish of whoever asked."""
-    return "time" if _end(kept) == kept.fault.ends_at else "lease"
 
 
 def region_faults(plan: Plan, *, by_packets: bool) -> list[Fault]:

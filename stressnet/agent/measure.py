@@ -17,7 +17,8 @@ from stressnet.agent.datagramfigures import treated
 from stressnet.agent.datagramprobe import datagrams, numbered
 from stressnet.agent.disks import Disks
 from stressnet.agent.interposition import Counts, Interposition, Name
-from stressnet.agent.keeper import Keeper, Kept
+from stressnet.agent.keeper import Keeper
+from stressnet.agent.kept import Kept
 from stressnet.agent.linkfigures import WORK, NotMeasured, Talk, in_place
 from stressnet.agent.linkprobe import line
 from stressnet.agent.nodemeter import NodeMeter

@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from stressnet import __version__
+from stressnet.agent.admission import FaultRefused
 from stressnet.agent.control import Control
-from stressnet.agent.keeper import FaultRefused, NoSuchFault
+from stressnet.agent.keeper import NoSuchFault
 from stressnet.agent.probes import LOOPBACK
 from stressnet.agent.protocol import LINE_LIMIT, carry
 from stressnet.agent.runtime import NoSuchNode, Runtime

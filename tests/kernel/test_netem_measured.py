@@ -15,7 +15,7 @@ from kernel.apart import HERE, INDEX, THERE, Pair, apart
 from needs import require_kernel
 
 from stressnet.agent import kernel, netlink, qdisc
-from stressnet.agent.keeper import Kept, State
+from stressnet.agent.kept import Kept, State
 from stressnet.agent.measure import Meter
 from stressnet.agent.traffic import Traffic
 from stressnet.faults.compose import Packet, packets
