@@ -40,6 +40,8 @@ _SAMPLE = 8
 _AT_ONCE = 4
 _ATTEMPTS = 3
 """A time or a rate that is outside is measured again: a busy machine disturbs one probe, and a wrong fault all."""
+_LOOKS_AFTER = 3
+"""At a fault that is over and seems not to be gone: a busy machine is gone sooner than a wrong healing."""
 _DATAGRAMS = 20
 _SILENCE_S = 0.5
 """After the last datagram: how long those that come late are waited for."""
@@ -66,6 +68,8 @@ class Meter:
         self._round = 0
         self._looked: dict[str, float] = {}
         """When each fault that is on was measured, by the monotonic clock: minus infinity before the first time."""
+        self._after: dict[str, int] = {}
+        """How often each fault that is over has been looked at since, and was not found gone."""
         self._before: dict[Name, tuple[Packet, Counts]] = {}
         """What counters said when the packets of a link came to be treated as they are now."""
 
@@ -97,6 +101,7 @@ class Meter:
                 self._looked.setdefault(kept.fault.id, -math.inf)
         for forgotten in self._looked.keys() - {kept.fault.id for kept in there}:
             del self._looked[forgotten]
+            self._after.pop(forgotten, None)
         now = self._keeper.holding
         for link in self._before.keys() - now.packets.keys():
             del self._before[link]
@@ -107,8 +112,11 @@ class Meter:
     def _due(self) -> Kept | None:
         """The fault that is to be measured now: one that is over, else the one that has waited longest."""
         here = [kept for kept in self._keeper.kept() if kept.fault.id in self._looked]
+        long_ago = time.monotonic() - _EVERY_S
         due = [
-            kept for kept in here if not kept.on or self._looked[kept.fault.id] <= time.monotonic() - _EVERY_S
+            kept
+            for kept in here
+            if self._looked[kept.fault.id] <= long_ago or not (kept.on or kept.fault.id in self._after)
         ]
         return min(due, key=lambda kept: (kept.on, self._looked[kept.fault.id]), default=None)
 
@@ -127,7 +135,9 @@ class Meter:
             kept_now, state = found, "on" if holds else "not achieved"
         else:
             kept_now = {**kept.achieved, "after": found}
-            del self._looked[kept.fault.id]
+            self._after[kept.fault.id] = self._after.get(kept.fault.id, 0) + 1
+            if holds or self._after[kept.fault.id] == _LOOKS_AFTER:
+                del self._looked[kept.fault.id], self._after[kept.fault.id]
         if first or not was_on or state != kept.state:
             self._note("fault measured", id=kept.fault.id, on=was_on, state=state, **found)
         self._keeper.measured(kept, kept_now, state)

@@ -48,10 +48,15 @@ class Page:
         from prometheus_client.parser import text_string_to_metric_families  # 30 ms, for the first page only
 
         samples = [sample for family in text_string_to_metric_families(text) for sample in family.samples]
-        found = [(sample.name + _labels(sample.labels), float(sample.value)) for sample in samples]
         # With a time at the end of a line the number is elsewhere, and a line may be written in other ways.
         plain = len(samples) == len(lines) and all(sample.timestamp is None for sample in samples)
         heads = [line.rpartition(" ")[0] for line in lines] if plain else []
+        # The parser calls a counter as OpenMetrics would, which may not be what the node calls it.
+        names = [head.partition("{")[0].strip() for head in heads] or [sample.name for sample in samples]
+        found = [
+            (name + _labels(sample.labels), float(sample.value))
+            for name, sample in zip(names, samples, strict=True)
+        ]
         self._names = dict(zip(heads, (name for name, _ in found), strict=True)) if plain else {}
         return found
 

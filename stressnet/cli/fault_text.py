@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from rich.cells import cell_len
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
@@ -22,16 +23,26 @@ from stressnet.spec.units import format_duration
 _STYLES = {"on": "yellow", "not achieved": "red", "failed": "red", "ended": "dim", "healed": "dim"}
 _CAN = {"yes": "green", "by relay": "yellow", "no": "red", "not tried": "dim"}
 _COLUMNS = ("ID", "KIND", "STATE", "ON", "ASKED", "ACHIEVED", "HITS", "SINCE", "UNTIL")
+_READABLE = 20
+"""Cells below which a summary is not cut but broken into lines."""
 _WIDEST = 48
 """Of what was achieved: a reason why it was not measured may be long; `--json` has all of it."""
 _NUMBERS = ("HITS", "SINCE", "UNTIL")
+_BELOW = ("ASKED", "ACHIEVED")
+_LAST_BLANKS = 2
+"""What `width_of` counts behind the last column."""
 
 
 def faults_table(
     faults: Sequence[Standing], now: float, width: int, kinds: Mapping[str, FaultKind] = KINDS
 ) -> RenderableType:
-    """Return a row for each fault, at most `width` wide; `now` is Unix time."""
+    """Return a row for each fault, at most `width` wide; two lines for each where one has no room.
+
+    `now` is Unix time.
+    """
     rows = [_row(one, now, kinds.get(one.fault.kind)) for one in faults]
+    if width_of([_COLUMNS, *rows]) > width + _LAST_BLANKS:
+        return Group(*_stacked(rows, width))
     made = Table(box=None, pad_edge=False, header_style="bold")
     for title in _COLUMNS:
         made.add_column(title, no_wrap=True, justify="right" if title in _NUMBERS else "left")
@@ -40,6 +51,27 @@ def faults_table(
     for one, row in zip(faults, rows, strict=True):
         made.add_row(*row, cut(one.fault.asked, room))
     return made
+
+
+def _stacked(rows: Sequence[Sequence[str | Text]], width: int) -> Iterator[Text]:
+    """Yield a line of facts for each fault, and below it what was asked and achieved."""
+    shown = [place for place, title in enumerate(_COLUMNS) if title not in _BELOW]
+    table = [_COLUMNS, *rows]
+    widths = {place: max(cell_len(str(row[place])) for row in table) for place in shown}
+    for row in table:
+        cells = [
+            f"{row[place]!s:>{widths[place]}}"
+            if _COLUMNS[place] in _NUMBERS
+            else f"{row[place]!s:{widths[place]}}"
+            for place in shown
+        ]
+        line = Text(cut("  ".join(cells).rstrip(), width))
+        if row is _COLUMNS:
+            line.stylize("bold")
+        yield line
+        if row is not _COLUMNS:
+            below = [str(row[_COLUMNS.index(title)]) for title in _BELOW]
+            yield Text(cut(f"    {' · '.join(word for word in below if word != '–')}", width), style="dim")
 
 
 def _row(one: Standing, now: float, kind: FaultKind | None) -> list[str | Text]:
@@ -133,12 +165,13 @@ def kinds_table(kinds: Iterable[FaultKind], found: Mapping[str, str], width: int
         rows.append(([kind.name, kind.layer, Text(words), Text(can, style=_CAN.get(can, ""))], kind.summary))
     titles = ["KIND", "LAYER", "PARAMETERS", "HERE"]
     made = Table(box=None, pad_edge=False, header_style="bold")
-    for title in titles:
-        made.add_column(title, no_wrap=True)
-    made.add_column("WHAT IT DOES", no_wrap=True)
     room = width - width_of([titles, *(row for row, _ in rows)])
+    narrow = room < _READABLE
+    for title in titles:
+        made.add_column(title, no_wrap=not narrow or title != "PARAMETERS", overflow="fold")
+    made.add_column("WHAT IT DOES", no_wrap=not narrow)
     for row, summary in rows:
-        made.add_row(*row, cut(summary, room))
+        made.add_row(*row, summary if narrow else cut(summary, room))
     lacking = [Text(f"no {need} here: {fault}", style="dim") for need, fault in found.items() if fault]
     return Group(made, Text(), *lacking) if lacking else made
 

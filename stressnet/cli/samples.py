@@ -70,12 +70,18 @@ async def _show(
     from stressnet.engine.nodes import named
     from stressnet.engine.plans import plan_of
     from stressnet.engine.samples import summarise
+    from stressnet.errors import UsageError
 
     found, backend = live_backend(net)
     names = [node.name for node in named(await plan_of(found.name, backend), patterns)]
     summary = await summarise(backend, names, last, metrics)
     if as_json:
         print_json({"net": found.name, **asdict(summary)})
+    elif metrics and not summary.metrics:
+        raise UsageError(
+            f"no series matches {', '.join(metrics)}",
+            hints=("`--metrics '*'` shows all; nodes are asked for them at every tenth look or so",),
+        )
     elif metrics:
         print_lines(metrics_table(summary))
     else:

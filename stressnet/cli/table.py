@@ -46,10 +46,17 @@ def table(net: NetStatus, rows: int | None = None, width: int = 200) -> Renderab
         made.add_column(title, justify="right", no_wrap=True)
     made.add_column("", style="dim", no_wrap=True)
     room = width - width_of([[*names, *numbers], *rows_of_facts])
+    below = any(len(node.reason) > room for node in shown)
     for node, facts in zip(shown, rows_of_facts, strict=True):
-        made.add_row(*facts, cut(node.reason, room))
+        made.add_row(*facts, "" if below else node.reason)
     rest = len(net.nodes) - len(shown)
-    return Group(made, Text(f"… and {rest} more", style="dim")) if rest else made
+    more = [Text(f"… and {rest} more", style="dim")] if rest else []
+    more += [
+        Text(cut(f"{node.node}: {node.reason}", width), style="dim")
+        for node in shown
+        if below and node.reason
+    ]
+    return Group(made, *more) if more else made
 
 
 def width_of(rows: Sequence[Sequence[str | Text]]) -> int:

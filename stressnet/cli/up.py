@@ -108,7 +108,7 @@ def _say_up(plan: Plan, as_json: bool) -> None:
     say(
         plan.net,
         f"is up on {plan.backend}: {ready} nodes ready{_and_late(late)}",
-        hint="watch it: stressnet status --watch    remove it: stressnet down",
+        hint=f"watch it: stressnet status {plan.net} --watch    remove it: stressnet down {plan.net}",
     )
 
 

@@ -62,7 +62,10 @@ def the_net(name: str | None) -> FoundNet:
     whole = [net for net in nets if net.complete] or nets
     if len(whole) > 1:
         raise UsageError(
-            "several nets are up: say which", hints=[f"{net.name} ({net.backend})" for net in whole]
+            f"several nets are up: {', '.join(f'{net.name} ({net.backend})' for net in whole)}",
+            hints=(
+                f"say which: `stressnet status {whole[0].name}`, and with most other verbs `--net {whole[0].name}`",
+            ),
         )
     return whole[0]
 

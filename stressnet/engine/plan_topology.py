@@ -8,7 +8,7 @@ from pathlib import Path
 
 from stressnet.compile import check_programs, compile_plan, meaning_of
 from stressnet.plan import Backend, Plan
-from stressnet.spec.kinds import Kinds
+from stressnet.spec.kinds import Kinds, LoadedKind
 from stressnet.spec.load import Loaded, load
 
 
@@ -55,18 +55,20 @@ def choose_backend(asked: str, loaded: Loaded, kinds: Kinds) -> Backend:
     return "netns"
 
 
-def _images(loaded: Loaded, kinds: Kinds) -> set[str]:
-    """The images of all groups, empty where one has none."""
-    images = set()
+def _images(loaded: Loaded, kinds: Kinds) -> dict[str, LoadedKind | None]:
+    """The images of all groups, with the kind whose own each is; empty where a group has none."""
+    images: dict[str, LoadedKind | None] = {}
     topology = loaded.topology
     for group in topology.nodes.values():
         kind = group.kind or topology.defaults.kind
         image = group.image or topology.defaults.image
-        if not image and kind in kinds.names():
-            image = kinds.load(kind).kind.image
-        if not image:
-            return set()
-        images.add(image)
+        own = kinds.load(kind) if kind in kinds.names() else None
+        if own and own.kind.image and image in (None, own.kind.image):
+            images[own.kind.image] = own
+        elif image:
+            images[image] = None
+        else:
+            return {}
     return images
 
 

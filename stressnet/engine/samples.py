@@ -13,6 +13,8 @@ from stressnet.errors import AgentError, StressnetError, UsageError
 from stressnet.record.samples import HostSample, NodeSample, read, read_metrics
 
 _CHUNK = 1 << 18
+_CLOSELY_S = 30.0
+"""Within this time there was a closer look, also on a busy machine."""
 _COUNTERS = ("opens", "accepts", "failed_opens", "resets", "retransmits", "rx_bytes", "tx_bytes")
 
 
@@ -104,8 +106,8 @@ async def summarise(
         now = (await agent.call("status"))["now"]
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "samples.db"
-        await _fetch(backend, path, now - last_s)
-        hosts = list(read(path, HostSample))
+        await _fetch(backend, path, now - max(last_s, _CLOSELY_S))
+        hosts = [row for row in read(path, HostSample) if row.at >= now - last_s]
         if len(hosts) < 2:
             raise StressnetError(
                 f"there are not two looks within the last {last_s:g} s yet",
@@ -122,7 +124,11 @@ async def summarise(
         for _, node, series, value in read_metrics(path):
             if node in rows and any(fnmatchcase(series, glob) for glob in metrics):
                 values.setdefault(node, {})[series] = value
-    nodes = tuple(of_node(name, seen) for name, seen in rows.items() if seen)
+    nodes = tuple(
+        of_node(name, recent, seen)
+        for name, seen in rows.items()
+        if (recent := [row for row in seen if row.at >= now - last_s])
+    )
     return Summary(hosts[0].at, hosts[-1].at, nodes, of_host(hosts), values)
 
 
@@ -139,9 +145,11 @@ async def _fetch(backend: Backend, path: Path, since: float) -> int:
     return size
 
 
-def of_node(name: str, rows: Sequence[NodeSample]) -> NodeSummary:
-    """Sum up looks at one node, in the order of time; at least one."""
+def of_node(name: str, rows: Sequence[NodeSample], closer: Sequence[NodeSample] = ()) -> NodeSummary:
+    """Sum up looks at one node, in the order of time; at least one. `closer` are those of a longer time, for what
+    only every tenth or so finds out."""
     last = rows[-1]
+    closely = [row for row in closer or rows if row.pid == last.pid]
     run = [row for row in rows if row.pid == last.pid and row.cpu_s is not None]
     span = run[-1].monotonic - run[0].monotonic if len(run) > 1 else 0.0
 
@@ -164,7 +172,7 @@ def of_node(name: str, rows: Sequence[NodeSample]) -> NodeSummary:
         fds=last.fds,
         established=last.established,
         time_wait=last.time_wait,
-        **{field: _latest(run, field) for field in ("pss_bytes", "p2p", "syn_sent", "close_wait")},
+        **{field: _latest(closely, field) for field in ("pss_bytes", "p2p", "syn_sent", "close_wait")},
         rates=rates,
         throttled=rate("throttled_s"),
         oom_kills=last.oom_kills,

@@ -24,8 +24,8 @@ def test_kinds_of_nodes_add_what_they_declare() -> None:
     facts = json.loads(run("fault", "kinds", "--kind", "syncnode", "--json").stdout)
     declared = {one["name"]: one for one in facts if one["layer"] == "protocol"}
     assert declared.keys() == {
-        "stream_error", "reset_mid_frame", "truncate_frame", "wrong_block_count", "wrong_hash", "delay_reply",
-        "empty_hashes", "discovery_interval",
+        "stream_error", "reset_mid_frame", "truncate_frame", "clean_close", "wrong_block_count", "wrong_hash",
+        "delay_reply", "empty_hashes", "discovery_interval",
     }  # fmt: skip
     assert all(one["here"] == "yes" for one in declared.values())
     refused = run("fault", "kinds", "--kind", "syncnod")

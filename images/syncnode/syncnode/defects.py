@@ -98,7 +98,7 @@ CAUSES: dict[Defect, tuple[str, str, str, str]] = {
     Defect.DEAD_WHITELIST_LOOP: (
         "Who asks for blocks by hash does not test the time-out of its pass, and a request that no stream takes leaves "
         "the list of allowed streams as it is.",
-        "all streams that agreed on the hashes end before the blocks are there",
+        "all streams that agreed on the hashes end before the blocks are there, as by the fault `reset_mid_frame`",
         "a whole core in use, in a pass of short range that never ends; the height stands still",
         "streams that ended leave the list, others are asked, and the time-out holds",
     ),
@@ -134,8 +134,9 @@ CAUSES: dict[Defect, tuple[str, str, str, str]] = {
     ),
     Defect.COOLDOWN_NEVER_EXPIRES: (
         "A peer counts as held back while it is in the table, and the table is swept only when one is added.",
-        "each peer fails once, as in a cut of the network; then nothing fails any more",
-        "no stream comes back after the cut is over: `hmy_stream_num_streams` stays 0 and `hmy_stream_discover` grows",
+        "each peer fails once, as by the fault `reset_mid_frame`; then nothing fails any more",
+        "this node opens no stream again: `hmy_stream_num_streams` stays 0 and `hmy_stream_discover` grows, unless "
+        "peers open one, which those do that look for streams themselves",
         "an entry counts until its time",
     ),
     Defect.REFUSED_STREAM_LEFT_OPEN: (

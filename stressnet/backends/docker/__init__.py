@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Collection
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from stressnet.backends.base import FoundNet
 
 if TYPE_CHECKING:
     from stressnet.backends.docker.backend import DockerBackend
+    from stressnet.spec.kinds import LoadedKind
 
 __all__ = ["DockerBackend", "describe_engine", "found_nets", "has_images", "remove_kept"]
 
@@ -31,8 +32,8 @@ def found_nets(*, everyone: bool = False) -> list[FoundNet]:
     return ask_engine(everyone=everyone)
 
 
-def has_images(images: Collection[str]) -> bool:
-    """Tell whether an engine answers and has all these images."""
+def has_images(images: Mapping[str, LoadedKind | None]) -> bool:
+    """Tell whether an engine answers and has all these images, as new as the kind whose own they are."""
     if not _may_have_engine():
         return False
     from stressnet.backends.docker.description import has_images as ask_engine
