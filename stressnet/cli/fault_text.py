@@ -42,23 +42,23 @@ def faults_table(
     """
     rows = [_row(one, now, kinds.get(one.fault.kind)) for one in faults]
     if width_of([_COLUMNS, *rows]) > width + _LAST_BLANKS:
-        return Group(*_stacked(rows, width))
+        return Group(*_stacked(rows, [one.fault.asked for one in faults], width))
     made = Table(box=None, pad_edge=False, header_style="bold")
     for title in _COLUMNS:
         made.add_column(title, no_wrap=True, justify="right" if title in _NUMBERS else "left")
     made.add_column("", style="dim", no_wrap=True)
     room = width - width_of([_COLUMNS, *rows])
     for one, row in zip(faults, rows, strict=True):
-        made.add_row(*row, cut(one.fault.asked, room))
+        made.add_row(*row, cut(one.fault.asked, room) if room >= _READABLE else "")
     return made
 
 
-def _stacked(rows: Sequence[Sequence[str | Text]], width: int) -> Iterator[Text]:
-    """Yield a line of facts for each fault, and below it what was asked and achieved."""
+def _stacked(rows: Sequence[Sequence[str | Text]], asked: Sequence[str], width: int) -> Iterator[Text]:
+    """Yield a line of facts for each fault, and below it what was asked and achieved, or the user's words."""
     shown = [place for place, title in enumerate(_COLUMNS) if title not in _BELOW]
     table = [_COLUMNS, *rows]
     widths = {place: max(cell_len(str(row[place])) for row in table) for place in shown}
-    for row in table:
+    for row, words in zip(table, ("", *asked), strict=True):
         cells = [
             f"{row[place]!s:>{widths[place]}}"
             if _COLUMNS[place] in _NUMBERS
@@ -71,7 +71,8 @@ def _stacked(rows: Sequence[Sequence[str | Text]], width: int) -> Iterator[Text]
         yield line
         if row is not _COLUMNS:
             below = [str(row[_COLUMNS.index(title)]) for title in _BELOW]
-            yield Text(cut(f"    {' · '.join(word for word in below if word != '–')}", width), style="dim")
+            said = " · ".join(word for word in below if word != "–") or words
+            yield Text(cut(f"    {said}", width), style="dim")
 
 
 def _row(one: Standing, now: float, kind: FaultKind | None) -> list[str | Text]:
