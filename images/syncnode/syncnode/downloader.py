@@ -61,7 +61,7 @@ class Downloader:
         self._shard = str(config.node.shard)
         self._log = log
         self._metrics = metrics
-        self._long = LongRange(chain, fetch, config.sync, log)
+        self._long = LongRange(chain, fetch, config.sync, log, metrics)
         self._short = ShortRange(chain, fetch, config.sync, log, metrics, config.defects)
         self._wake = asyncio.Event()
         self._alone = False

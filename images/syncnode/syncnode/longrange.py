@@ -16,6 +16,7 @@ from .config import SyncKeys
 from .errors import InvalidBlock, NoStreams, RequestFailed
 from .fetch import Fetch
 from .log import Log
+from .metrics import Metrics
 from .requests import Filter, only
 from .syncstream import SyncStream
 
@@ -30,7 +31,8 @@ class Forked(RequestFailed):
 class LongRange:
     """One pass towards a target height."""
 
-    def __init__(self, chain: Chain, fetch: Fetch, keys: SyncKeys, log: Log) -> None:
+    def __init__(self, chain: Chain, fetch: Fetch, keys: SyncKeys, log: Log, metrics: Metrics) -> None:
+        self._metrics = metrics
         self._chain = chain
         self._fetch = fetch
         self._keys = keys
@@ -87,6 +89,9 @@ class LongRange:
             except NoStreams:
                 raise
             except RequestFailed as error:
+                self._metrics.count(
+                    "hmy_downloader_num_blocks_failed_long_range", count, error=type(error).__name__
+                )
                 self._log.debug("batch_failed", first=first, reason=error)
                 await asyncio.sleep(self._keys.retry / 50)
             finally:

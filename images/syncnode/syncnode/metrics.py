@@ -31,12 +31,12 @@ class Metrics:
         """Return a counter's value."""
         return self._counters.get(name, {}).get(tuple(labels.items()), 0)
 
-    def observe(self, name: str, seconds: float, **labels: str) -> None:
-        """Add to a histogram of durations."""
+    def observe(self, name: str, value: float, **labels: str) -> None:
+        """Add to a histogram, of seconds or of blocks."""
         series = self._histograms.setdefault(name, {})
         row = series.setdefault(tuple(labels.items()), [0.0] * (len(_BUCKETS) + 2))
-        row[next((i for i, limit in enumerate(_BUCKETS) if seconds <= limit), len(_BUCKETS))] += 1
-        row[-1] += seconds
+        row[next((i for i, limit in enumerate(_BUCKETS) if value <= limit), len(_BUCKETS))] += 1
+        row[-1] += value
 
     def gauge(self, name: str, read: Callable[[], float], kind: str = "gauge", **labels: str) -> None:
         """Register a figure that is read when it is asked for."""

@@ -209,6 +209,12 @@ class Node:
         gauge("syncnode_syncing", lambda: self.syncing)
         gauge("hmy_stream_num_streams", lambda: len(self.streams.open), topic=protocol)
         gauge("hmy_stream_num_waiting_requests", lambda: self.requests.waiting)
+        gauge("hmy_stream_num_pending_requests", lambda: self.requests.pending)
+        gauge("hmy_stream_request_manager_num_connected_streams", lambda: len(self.streams.open))
+        gauge(
+            "hmy_stream_request_manager_num_available_streams",
+            lambda: len(self.streams.open) - self.requests.pending,
+        )
         gauge("process_start_time_seconds", lambda: started)
         gauge("process_resident_memory_bytes", _resident)
         gauge("process_cpu_seconds_total", time.process_time, "counter")

@@ -64,6 +64,11 @@ class Requests:
         """Return how many requests wait for a stream."""
         return len(self._urgent) + len(self._usual)
 
+    @property
+    def pending(self) -> int:
+        """Return how many requests are under way, one a stream."""
+        return sum(stream.busy for stream in self._streams.open.values())
+
     async def ask(
         self, request: Request, allow: Filter = anyone, *, urgent: bool = False
     ) -> tuple[Response, SyncStream]:

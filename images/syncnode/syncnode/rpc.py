@@ -94,9 +94,10 @@ class Rpc:
     async def _call(self, call: object) -> bytes:
         if not isinstance(call, dict) or not isinstance(call.get("method"), str):
             return _error(None, -32600, "no JSON-RPC call")
-        self._node.metrics.count("hmy_rpc2_request_count")
         method = self.methods.get(call["method"])
+        self._node.metrics.count("hmy_rpc2_request_count", method=call["method"] if method else "unknown")
         if method is None:
+            self._node.metrics.count("hmy_rpc2_err_count")
             return _error(call.get("id"), -32601, f"there is no method {call['method']}")
         params = call.get("params") or []
         try:
@@ -104,6 +105,7 @@ class Rpc:
             if isinstance(result, Awaitable):
                 result = await result
         except BadParamsError as error:
+            self._node.metrics.count("hmy_rpc2_err_count")
             return _error(call.get("id"), -32602, str(error))
         return json.dumps({"jsonrpc": "2.0", "id": call.get("id"), "result": result}).encode()
 

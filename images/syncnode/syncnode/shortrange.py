@@ -116,7 +116,7 @@ class ShortRange:
             count = self._chain.extend(blocks)
         except InvalidBlock as error:
             raise NotContinued(f"the blocks do not continue the chain: {error}") from None
-        self._metrics.count("hmy_downloader_num_blocks_inserted_short_range_total", count)
+        self._metrics.observe("hmy_downloader_num_blocks_inserted_short_range", count)
         return count
 
 

@@ -154,9 +154,13 @@ class SyncStream:
             delay = await wait(*self._limiters)
             self._metrics.observe("hmy_stream_server_request_delay", delay)
             out = self._server.answer(request).encode()
+            try:
+                await self._server.faults.send(self._framed, out)
+            except NodeError as error:
+                self._metrics.count("hmy_stream_msg_write_failed", error=type(error).__name__)
+                raise
             self._metrics.count("hmy_stream_msg_write")
             self._metrics.count("hmy_stream_bytes_write", len(out))
-            await self._server.faults.send(self._framed, out)
 
     def close(self, code: int = frames.CANCELLED) -> None:
         """End the stream."""
