@@ -16,6 +16,7 @@ _ALL = (
         ("links", what, "--backend", "{backend}")
         for what in ("hop", "packet", "faults", "delay", "rate", "drop", "up")
     ),
+    ("syncs", "--backend", "{backend}"),
     ("syncnode", "start", "crowd", "serve", "catchup", "wire"),
     ("leftovers", "--backend", "{backend}"),
 )

@@ -20,16 +20,13 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+from benchmarks.live import net_of
 from benchmarks.timing import Way, in_turn, machine
 from stressnet.backends.base import Backend
-from stressnet.engine.choose import backend_for
 from stressnet.engine.plan_topology import plan_topology
-from stressnet.engine.up import up
 from stressnet.faults.fault import Fault
 from stressnet.plan import Plan
 
@@ -161,21 +158,6 @@ def planned(folder: Path, text: str, backend: str) -> Plan:
     return plan_topology(file, backend=backend)
 
 
-class _Quiet:
-    def step(self, name: str, done: int, total: int) -> None:
-        pass
-
-
-@asynccontextmanager
-async def live(plan: Plan) -> AsyncIterator[Backend]:
-    backend = backend_for(plan.backend, plan.net)
-    await up(plan, backend, _Quiet())
-    try:
-        yield backend
-    finally:
-        await backend.destroy(data=True)
-
-
 async def call(net: Backend, name: str, **arguments: Any) -> Any:
     async with await net.connect() as agent:
         return await agent.call(name, **arguments)
@@ -185,7 +167,7 @@ async def hop(folder: Path, backend: str) -> None:
     """One connection each way of going, in turn seven times; the first time is not counted."""
     ports = "p2p: 7000/tcp, p2p-bulk: 7010/tcp, plain: 7001/tcp, bulk: 7011/tcp"
     plan = planned(folder, topology(python("b", ECHO, ports) + python("a", ASK, ports)), backend)
-    async with live(plan) as net:
+    async with net_of(plan) as net:
         lines: list[str] = []
         while "done" not in lines:
             await asyncio.sleep(2)
@@ -230,7 +212,7 @@ def run(*words: str) -> None:
 async def faults(folder: Path, backend: str, count: int) -> None:
     """On all links at once, asked of the agent: what is timed is until its answer, when all is on."""
     text = topology(python("n", "import time; time.sleep(3600)", "p2p: 7000/tcp", count))
-    async with live(planned(folder, text, backend)) as net:
+    async with net_of(planned(folder, text, backend)) as net:
         names = [f"n-{number}" for number in range(1, count + 1)]
         links = tuple((a, b) for a in names for b in names if a != b)
         few = links[: len(links) // 10]
@@ -269,7 +251,7 @@ async def packet(folder: Path, backend: str) -> None:
     )
     ports = "p2p: 7000/tcp, plain: 7001/tcp"
     plan = planned(folder, topology(python("b", ECHO, ports) + python("a", ask, ports)), backend)
-    async with live(plan) as net:
+    async with net_of(plan) as net:
 
         async def fresh() -> list[list[float]]:
             """Return the next three looks whole."""
@@ -307,7 +289,7 @@ async def delay(folder: Path, backend: str) -> None:
     plan = planned(
         folder, topology(python("b", ECHO, "p2p: 7000/tcp") + python("a", ask, "p2p: 7000/tcp")), backend
     )
-    async with live(plan) as net:
+    async with net_of(plan) as net:
         await asyncio.sleep(2)
         for asked in (0.01, 0.05, 0.2, 0.5, 2.0):
             fault = Fault("", "latency", {"latency": asked}, (("a", "b"),), (), 0.0, "latency").to_raw()
@@ -333,7 +315,7 @@ async def rate(folder: Path, backend: str) -> None:
         (FLOOD, "rate", {"rate": (1e6, 10e6, 100e6, 500e6), "bandwidth": (1e6, 10e6, 100e6, 500e6)}),
     ):
         nodes = python("b", SINK, "p2p: 7000/tcp") + python("a", program, "p2p: 7000/tcp")
-        async with live(planned(folder, topology(nodes), backend)) as net:
+        async with net_of(planned(folder, topology(nodes), backend)) as net:
             for kind, rates in kinds.items():
                 for asked in rates:
                     found = await _achieved(net, kind, asked, word)
@@ -364,7 +346,7 @@ async def drop(folder: Path, backend: str) -> None:
         folder, topology(python("b", SINK, "p2p: 7000/tcp") + python("a", SHOWER, "p2p: 7000/tcp")), backend
     )
     count = 20_000
-    async with live(plan) as net:
+    async with net_of(plan) as net:
         for asked in (0.001, 0.01, 0.05, 0.2, 0.5):
             fault = Fault("", "drop", {"probability": asked}, (("a", "b"),), (), 0.0, "drop").to_raw()
             name = (await call(net, "fault_add", faults=[fault]))["ids"]

@@ -114,11 +114,18 @@ class Live:
 
 
 @asynccontextmanager
-async def brought_up(plan: Plan) -> AsyncIterator[Live]:
-    """Bring a net up for a block of code."""
+async def net_of(plan: Plan) -> AsyncIterator[Backend]:
+    """Bring a net up for a block of code, then remove it whatever happened."""
     backend = backend_for(plan.backend, plan.net)
     await up(plan, backend, _Quiet())
     try:
-        yield Live(plan, backend)
+        yield backend
     finally:
         await backend.destroy(data=True)
+
+
+@asynccontextmanager
+async def brought_up(plan: Plan) -> AsyncIterator[Live]:
+    """The same, with the net as stories see it."""
+    async with net_of(plan) as net:
+        yield Live(plan, net)

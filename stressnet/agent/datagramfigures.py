@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Awaitable, Callable
 
-from stressnet.agent.datagramprobe import PAUSE_S
+from stressnet.agent.datagramprobe import PAUSE_S, SILENCE_S
 from stressnet.agent.linkfigures import WAIT_S, NotMeasured
 from stressnet.faults.arrivals import Arrivals, is_hidden, share
 from stressnet.faults.compose import Packet
@@ -19,8 +19,6 @@ _FEWEST, _MOST = 500, 2000
 """Datagrams of one probe."""
 _HITS = 8
 """Of so many that are to be expected, at least one comes, but for three times in ten thousand."""
-_SILENCE_S = 0.5
-"""After the last datagram: how long those that come late are waited for."""
 _HELD_BACK_S = 4 * PAUSE_S
 """Who is held back for less is hardly ever overtaken by the next datagram."""
 
@@ -32,7 +30,7 @@ async def treated(fault: Fault, packet: Packet, among: int, send: Send) -> Figur
     """Probe one of a fault's links, of which the worst of `among` counts; `packet` is all that holds there."""
     count = _count(fault)
     _undisturbed(fault.kind, packet)
-    arrivals = await send(count, _SILENCE_S + packet.delay_s + packet.jitter_s)
+    arrivals = await send(count, SILENCE_S + packet.delay_s + packet.jitter_s)
     if not arrivals.sent:
         raise NotMeasured("no datagram could be sent")
     found = share(fault.kind, packet, arrivals, among)

@@ -16,6 +16,8 @@ from stressnet.plan import Node
 
 PAUSE_S = 0.001
 """Between two datagrams."""
+SILENCE_S = 0.5
+"""After the last datagram: how long those that come late are waited for."""
 _BEHIND_S = 0.02
 """So late may datagrams be for those after them to make up for it, on a machine whose pauses are longer."""
 _NO_CHECKSUM = 11

@@ -10,6 +10,7 @@ import asyncio
 import json
 from collections.abc import Callable, Iterable, Mapping
 
+from stressnet.agent.journal import Note
 from stressnet.agent.probes import LOOPBACK
 from stressnet.agent.sockets import OpenSocket
 from stressnet.faults.declared import Declared, Hook
@@ -22,7 +23,6 @@ _SHOWN = 200
 
 OpenIn = Callable[[str], OpenSocket]
 Ready = Callable[[str], bool]
-Note = Callable[..., None]
 
 
 class Refused(Exception):

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
-from stressnet.agent.relays import Note, Relays, relays_needed
+from stressnet.agent.journal import Note
+from stressnet.agent.relays import Relays, relays_needed
 from stressnet.agent.router import Count, Router
 from stressnet.agent.traffic import Traffic, abilities
-from stressnet.faults.compose import Packet, Toxic
+from stressnet.faults.compose import Packet
 from stressnet.plan import Plan
 
 _SOON_S, _LATER_S = 0.02, 2.0
@@ -128,11 +129,6 @@ class Interposition:
     def rewired(self, name: str) -> None:
         """Make the queues of a node's links anew: its interface is a new one."""
         self._traffic.renew(self._nodes[name].address)
-
-    async def poison(self, wanted: Mapping[Name, Sequence[Toxic]]) -> None:
-        """Put toxics on the listeners of these links and on no others; OSError where a relay refuses, and then
-        everything is as it was before."""
-        await self.relays.hold(wanted)
 
     async def adopt(self) -> int:
         """Learn which toxics an earlier agent has left, and take away its queues; return the number of the latest fault

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from stressnet.agent.complaints import complain
+
+Note = Callable[..., None]
+"""Write an event, with its particulars, into the journal."""
 
 
 class Journal:

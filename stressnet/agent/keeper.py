@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from stressnet.agent.admission import Admission, FaultRefused
 from stressnet.agent.complaints import complain
 from stressnet.agent.hooks import Hooks
 from stressnet.agent.interposition import Counts, Interposition
+from stressnet.agent.journal import Note
 from stressnet.agent.kept import Kept, State, read, write
 from stressnet.agent.nodefaults import NodeFaults
 from stressnet.faults.compose import Incompatible, packets, toxics
@@ -28,8 +29,6 @@ from stressnet.plan import Plan
 
 _FILE = "faults.json"
 _RETRY_S = 0.5
-
-Note = Callable[..., None]
 
 
 class NoSuchFault(LookupError):
@@ -269,7 +268,7 @@ class Keeper:
         ]
         on_packets, on_streams = packets(of_links), toxics(of_links)
         if not self._links.streams_problem:
-            await self._links.poison(on_streams)
+            await self._links.relays.hold(on_streams)
         if not self._links.problem:
             self._links.condition(on_packets)
         self.holding, self.counted = Holding(on_packets, on_streams), self._links.counted()

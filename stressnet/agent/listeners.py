@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 from stressnet.agent.diagnosis import connections, open_diagnosis
 from stressnet.agent.relay import Relay
+from stressnet.agent.router import Endpoint
 from stressnet.faults.compose import Link, Toxic
 from stressnet.plan import Node, Port
 
@@ -31,6 +32,16 @@ class Listener:
     """What the relay dials, as `ADDRESS:PORT`."""
     since: int = 0
     """Number of the fault with which it was made, 0 for the first of its link."""
+
+    @property
+    def endpoint(self) -> Endpoint:
+        """Where it takes connections."""
+        return self.relay.address, self.port
+
+    @property
+    def place(self) -> str:
+        """The same as the kernel's sockets are told by, `ADDRESS:PORT`."""
+        return f"{self.relay.address}:{self.port}"
 
     def row(self, wanted: Iterable[Toxic]) -> tuple[Toxic, ...]:
         """Return which of the toxics that are wanted on its link are for its connections."""
@@ -66,7 +77,7 @@ def without_connections(listeners: Iterable[Listener]) -> set[Listener]:
     """
     with open_diagnosis() as diagnosis:
         near, far = connections(diagnosis)
-    accepted = {one: near[f"{one.relay.address}:{one.port}"] for one in listeners}
+    accepted = {one: near[one.place] for one in listeners}
     by_code: Counter[str] = Counter()
     for one, count in accepted.items():
         by_code[one.code] += count

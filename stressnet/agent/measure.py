@@ -14,15 +14,15 @@ from collections.abc import Sequence
 from typing import Any
 
 from stressnet.agent.datagramfigures import treated
-from stressnet.agent.datagramprobe import datagrams, numbered
+from stressnet.agent.datagramprobe import SILENCE_S, datagrams, numbered
 from stressnet.agent.disks import Disks
 from stressnet.agent.interposition import Counts, Interposition, Name
+from stressnet.agent.journal import Note
 from stressnet.agent.keeper import Keeper
 from stressnet.agent.kept import Kept
 from stressnet.agent.linkfigures import WORK, NotMeasured, Talk, in_place
 from stressnet.agent.linkprobe import line
 from stressnet.agent.nodemeter import NodeMeter
-from stressnet.agent.relays import Note
 from stressnet.agent.router import Count
 from stressnet.agent.supervisor import Supervisor
 from stressnet.faults.arrivals import Arrivals
@@ -43,8 +43,6 @@ _ATTEMPTS = 3
 _LOOKS_AFTER = 3
 """At a fault that is over and seems not to be gone: a busy machine is gone sooner than a wrong healing."""
 _DATAGRAMS = 20
-_SILENCE_S = 0.5
-"""After the last datagram: how long those that come late are waited for."""
 
 
 class Meter:
@@ -227,7 +225,7 @@ class Meter:
     async def _datagrams(self, link: Name) -> tuple[int, int]:
         nodes = self._supervisor.plan.node(link[0]), self._supervisor.plan.node(link[1])
         delay = self._keeper.holding.packets.get(link, Packet()).delay_s
-        return await datagrams(self._supervisor.inside, *nodes, _DATAGRAMS, _SILENCE_S + delay)
+        return await datagrams(self._supervisor.inside, *nodes, _DATAGRAMS, SILENCE_S + delay)
 
     def _counted(self, fault: Fault, holding: Holding, sent: int, arrived: int) -> list[Figure]:
         """What became of all packets on the fault's links since they are treated as they are now."""

@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from pathlib import Path
 
 from stressnet.agent.clocks import Clocks
+from stressnet.agent.journal import Note
 from stressnet.agent.processes import family, stat
 from stressnet.agent.runtime import Runtime
 from stressnet.agent.squeezing import Squeezing
@@ -25,7 +26,6 @@ _PAUSE_S = 0.01
 
 PidOf = Callable[[str], int]
 Start = Callable[[Sequence[str]], Awaitable[None]]
-Note = Callable[..., None]
 
 
 class NodeFaults:

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Coroutine, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from stressnet.agent.complaints import complain
+from stressnet.agent.journal import Note
 from stressnet.agent.listeners import (
     Listener,
     latest,
@@ -36,8 +37,6 @@ _TIDY_SOON_S, _TIDY_LATER_S = 1.0, 30.0
 
 Way = tuple[str, Endpoint]
 """Source address, and the p2p port at the target's."""
-Note = Callable[..., None]
-"""Write an event, with its particulars, into the journal."""
 
 
 class Relays:
@@ -108,7 +107,7 @@ class Relays:
         self._router.control(
             [(node.address, port.number) for node, port in self._endpoints],
             {
-                way: (listeners[-1].relay.address, listeners[-1].port)
+                way: listeners[-1].endpoint
                 for carried in self._carried.values()
                 for way, listeners in carried.items()
             },
@@ -215,8 +214,7 @@ class Relays:
                 await self._forget([self._newest(way) for way in fresh])
                 raise
             if fresh:
-                newest = {way: self._newest(way) for way in fresh}
-                self._router.redirect({way: (one.relay.address, one.port) for way, one in newest.items()})
+                self._router.redirect({way: self._newest(way).endpoint for way in fresh})
                 if self._tidying is None or self._tidying.done():
                     self._tidying = self._later(self._tidy())
 

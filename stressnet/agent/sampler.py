@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from stressnet.agent import processes
 from stressnet.agent.diagnosis import open_diagnosis
 from stressnet.agent.hostfigures import HostFigures
 from stressnet.agent.interposition import Counts, Interposition
+from stressnet.agent.journal import Note
 from stressnet.agent.nodefigures import NodeFigures
 from stressnet.agent.runtime import Runtime
 from stressnet.agent.scraper import Scraper, Value
@@ -30,8 +31,6 @@ _AT_A_TIME = 20
 _DROP_EVERY_S = 300.0
 _FOR_STATUS_S = 1.0
 """Between two looks where none are kept: `status` shows CPU and memory all the same."""
-
-Note = Callable[..., None]
 
 
 @dataclass(slots=True)

@@ -216,7 +216,7 @@ class Streams:
         """Return the connections of these listeners that take nothing more, by their ends."""
         wanted = [self._listeners[name] for name in names]
         dialled = {listener.code: listener.name for listener in wanted}
-        accepted = {f"{listener.relay.address}:{listener.port}": listener.name for listener in wanted}
+        accepted = {listener.place: listener.name for listener in wanted}
         with open_diagnosis() as diagnosis:
             return {
                 (near, far): (name, backlog)

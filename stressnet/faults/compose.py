@@ -156,11 +156,6 @@ def toxics(faults: Iterable[Fault]) -> dict[Link, tuple[Toxic, ...]]:
     return {proxy: tuple(here) for proxy, here in found.items()}
 
 
-def fault_of(toxic: str) -> str:
-    """Return the id of the fault that a toxic of this name is part of."""
-    return toxic.partition(".")[0]
-
-
 def _toxics(fault: Fault, stream: Literal["upstream", "downstream"]) -> list[Toxic]:
     kind = KINDS[fault.kind]
     given = kind.complete(fault.parameters)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from stressnet.agent.listeners import Listener, latest, parsed, renamed
 from stressnet.agent.relay import Relay
-from stressnet.faults.compose import Incompatible, Packet, Toxic, fault_of, packets, toxics
+from stressnet.faults.compose import Incompatible, Packet, Toxic, packets, toxics
 from stressnet.faults.fault import Fault
 from stressnet.faults.kind import FaultKind, Parameter, Value
 from stressnet.faults.kinds import KINDS
@@ -21,6 +21,11 @@ from stressnet.faults.kinds import KINDS
 AB, BA = ("a", "b"), ("b", "a")
 LISTENER = Listener("a.b.p2p", AB, Relay(0, "none", "127.0.0.1", Path()), 1, "240.0.0.1:1")
 _SHARES = ("drop", "loss", "loss_correlation", "duplicate", "corrupt", "reorder")
+
+
+def fault_of(toxic: str) -> str:
+    """Return the id of the fault that a toxic of this name is part of."""
+    return toxic.partition(".")[0]
 
 
 def fault(name: str, kind: str, *links: tuple[str, str], **parameters: Value) -> Fault:
