@@ -25,6 +25,7 @@ VERBS = {
     "exec": "execute",
     "forward": "forward",
     "fault": "fault",
+    "run": "run",
     "ls": "ls",
     "down": "down",
     "prune": "prune",

@@ -26,13 +26,14 @@ def plan_topology(
     known = Kinds(kinds)
     loaded = load(file, sets, also=lambda rest: meaning_of(rest, known))
     chosen = choose_backend(backend, loaded, known)
-    plan = compile_plan(loaded, known, seed=seed, backend=chosen, relay=_relay(chosen))
+    plan = compile_plan(loaded, known, seed=seed, backend=chosen, relay=relay_of(chosen))
     if check:
-        check_programs(plan, loaded, _install_hints(plan, known, kinds))
+        check_programs(plan, loaded, install_hints(plan, known, kinds))
     return plan if ttl_s is None else replace(plan, ttl_s=ttl_s)
 
 
-def _relay(backend: Backend) -> str:
+def relay_of(backend: Backend) -> str:
+    """Return the program that carries streams on a backend, as the agent sees it; empty where there is none."""
     from stressnet.images import relay
 
     if backend == "docker":
@@ -72,7 +73,7 @@ def _images(loaded: Loaded, kinds: Kinds) -> dict[str, LoadedKind | None]:
     return images
 
 
-def _install_hints(plan: Plan, known: Kinds, folders: Sequence[Path]) -> dict[str, list[str]]:
+def install_hints(plan: Plan, known: Kinds, folders: Sequence[Path]) -> dict[str, list[str]]:
     """By kind that says how its program is installed, our command that does it."""
     where = [word for folder in folders for word in ("--kinds", str(folder))]
     names = {node.kind for node in plan.nodes if known.load(node.kind).kind.install}

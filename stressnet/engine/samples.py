@@ -89,7 +89,7 @@ async def save(backend: Backend, path: Path) -> int:
         raise UsageError(f"{path} is there already", hints=("name another file",))
     partial = path.with_name(f".{path.name}.partial")
     try:
-        size = await _fetch(backend, partial, 0.0)
+        size = await fetch(backend, partial, 0.0)
         partial.replace(path)
     except OSError as error:
         raise UsageError(f"{path} cannot be written: {error.strerror or error}") from error
@@ -106,7 +106,7 @@ async def summarise(
         now = (await agent.call("status"))["now"]
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "samples.db"
-        await _fetch(backend, path, now - max(last_s, _CLOSELY_S))
+        await fetch(backend, path, now - max(last_s, _CLOSELY_S))
         hosts = [row for row in read(path, HostSample) if row.at >= now - last_s]
         if len(hosts) < 2:
             raise StressnetError(
@@ -132,7 +132,8 @@ async def summarise(
     return Summary(hosts[0].at, hosts[-1].at, nodes, of_host(hosts), values)
 
 
-async def _fetch(backend: Backend, path: Path, since: float) -> int:
+async def fetch(backend: Backend, path: Path, since: float) -> int:
+    """Write the samples of a net from a moment on (Unix seconds) into a file; return its size in bytes."""
     async with await backend.connect() as agent:
         size = left = int(await agent.call("samples", since=since))
         with path.open("wb") as file:

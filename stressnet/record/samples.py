@@ -54,6 +54,11 @@ def _columns(kind: type) -> list[str]:
     return found
 
 
+def _tables() -> Iterator[tuple[str, list[str]]]:
+    for kind, table in _KINDS.items():
+        yield table, [field.name for field in fields(kind)]
+
+
 def _opened(path: Path) -> sqlite3.Connection:
     # A look is lost at most if the machine dies, never the file: WAL, synchronised at checkpoints.
     file = sqlite3.connect(path, check_same_thread=False, isolation_level=None, timeout=10)
@@ -141,6 +146,46 @@ class Samples:
             if self._file.in_transaction:
                 self._file.execute("ROLLBACK")
             self._file.execute("DETACH copy")
+
+    def absorb(self, path: Path) -> None:
+        """Take in what another file of the same net has and this one has not, as `copy_to` wrote it."""
+        self._file.execute("ATTACH ? AS other", (str(path),))
+        try:
+            self._file.execute("BEGIN")
+            for table in ("nodes", "series"):
+                self._file.execute(
+                    f"INSERT OR IGNORE INTO main.{table} (name) SELECT name FROM other.{table} ORDER BY id"
+                )
+            for table, columns in (*_tables(), ("metric", ["at", "node", "series", "value"])):
+                self._absorb_table(table, columns)
+            self._file.execute("COMMIT")
+        finally:
+            if self._file.in_transaction:
+                self._file.execute("ROLLBACK")
+            self._file.execute("DETACH other")
+
+    def _absorb_table(self, table: str, columns: Sequence[str]) -> None:
+        """Numbers of nodes and series are a file's own, so they are looked up by name."""
+        keys = [name for name in columns if name in ("at", *_NAMES, "series")]
+        self._file.execute(f"CREATE UNIQUE INDEX IF NOT EXISTS {table}_once ON {table} ({', '.join(keys)})")
+        chosen, joins = [], ""
+        for name in columns:
+            names = "series" if name == "series" else "nodes"
+            if name in (*_NAMES, "series"):
+                joins += f" JOIN other.{names} AS o_{name} ON o_{name}.id = row.{name}"
+                joins += f" JOIN main.{names} AS m_{name} ON m_{name}.name = o_{name}.name"
+                chosen.append(f"m_{name}.id")
+            else:
+                chosen.append(f"row.{name}")
+        self._file.execute(
+            f"INSERT OR IGNORE INTO main.{table} SELECT {', '.join(chosen)} FROM other.{table} AS row{joins}"
+            " ORDER BY row.rowid"
+        )
+
+    def latest(self) -> float:
+        """Return the time of the latest look, 0 where there was none."""
+        found = self._file.execute("SELECT max(at) FROM host").fetchone()[0]
+        return float(found or 0.0)
 
     def close(self) -> None:
         """Close the file."""

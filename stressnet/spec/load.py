@@ -14,11 +14,12 @@ from pydantic import BaseModel, ValidationError
 from stressnet.errors import InputError, Problem
 from stressnet.spec.explain import explain
 from stressnet.spec.include import read_included
-from stressnet.spec.overrides import apply_sets
+from stressnet.spec.overrides import apply_sets, put
 from stressnet.spec.salvage import independent, salvaged
 from stressnet.spec.source import Source
 from stressnet.spec.topology import Topology
 from stressnet.spec.words import show
+from stressnet.spec.yamlfile import Tree
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -37,8 +38,9 @@ def load(
     environ: Mapping[str, str] | None = None,
     *,
     also: Callable[[Loaded], Sequence[Problem]] | None = None,
+    over: Sequence[Tree] = (),
 ) -> Loaded:
-    """Read a topology file with its includes, variables and `--set` overrides.
+    """Read a topology file with its includes, variables and overrides: `--set`, and the mappings of `over`.
 
     Raises InputError with every problem that was found. `also` (such as `stressnet.compile.meaning_of`) is
     asked for more problems where the file is refused, so that all are listed at once.
@@ -47,6 +49,20 @@ def load(
     file = shown_path(path)
     tree = read_included(file, os.environ if environ is None else environ, problems)
     tree = apply_sets(tree, tuple(sets), problems)
+    return loaded_from(tree, file, problems, also=also, over=over)
+
+
+def loaded_from(
+    tree: Tree,
+    file: str,
+    problems: list[Problem],
+    *,
+    also: Callable[[Loaded], Sequence[Problem]] | None = None,
+    over: Sequence[Tree] = (),
+) -> Loaded:
+    """Return the topology that a tree is, with the mappings of `over` put over it; InputError as for `load`."""
+    for settings in over:
+        tree = put(tree, settings, problems)
     source = Source(file, tree)
     more = partial(_more, source, also) if also else None
     return Loaded(validated(Topology, source, problems, more), source)

@@ -1,7 +1,8 @@
-"""`--set nodes.late.count=20`: values put over those of the file."""
+"""`--set nodes.late.count=20`, and `set:` in a fault plan: values put over those of a topology."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 from stressnet.errors import InputError, Problem
@@ -21,6 +22,26 @@ def apply_sets(tree: Tree, sets: tuple[str, ...], problems: list[Problem]) -> Tr
         if value is not None:
             tree = _put(tree, parts, value, problems)
     return tree
+
+
+def put(tree: Tree, settings: Tree, problems: list[Problem]) -> Tree:
+    """Return the tree with a mapping of settings put in, nested or with dotted keys; each keeps its own place."""
+    for key, value in _flat(settings):
+        parts = key.split(".")
+        if all(parts) and len(parts) <= MAX_DEPTH:
+            tree = _put(tree, parts, value, problems)
+        else:
+            at = value.key_at
+            problems.append(Problem(at.file, at.line, at.column, "set", f"{key!r} is not a setting", "KEY.KEY"))
+    return tree
+
+
+def _flat(tree: Tree, prefix: str = "") -> Iterator[tuple[str, Tree]]:
+    if not isinstance(tree.value, dict) or (prefix and not tree.value):
+        yield prefix.removesuffix("."), tree
+        return
+    for key, item in tree.value.items():
+        yield from _flat(item, f"{prefix}{key}.")
 
 
 def _value(text: str, mark: Mark, problems: list[Problem]) -> Tree | None:

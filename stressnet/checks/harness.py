@@ -1,0 +1,162 @@
+"""What must hold for a verdict to mean anything: faults were achieved, nothing got around control, the host was well."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import pairwise
+
+from stressnet.checks.check import Check, Finding, Nothing
+from stressnet.plan import shorten
+from stressnet.record.record import Record, Span
+from stressnet.record.rows import HostSample
+
+_LATE_S = 2.0
+"""A look of the agent that comes so late: it, and the relays beside it, did not run when they should have."""
+_LATE_SHARE = 0.05
+_CROWDED = 0.95
+_OTHERS = 0.6
+"""Share of all CPUs that whatever is not of this run took while the machine was crowded."""
+_CROWDED_SHARE = 0.3
+_JUMP_S = 1.0
+_MEMORY = 64 << 20
+_DISK = 64 << 20
+
+
+def faults_achieved(record: Record, _: Nothing) -> Finding:
+    """Say whether everything that was asked was done, and was measured to be so."""
+    missed = [
+        f"{event['step']}: {event['why']}"
+        for event in record.events
+        if event["event"] in ("step missed", "step failed")
+    ]
+    amiss = [line for span in record.faults if (line := _amiss(record, span))]
+    silent = [span for span in record.faults if not span.achieved.get("figures") and not span.hits]
+    lines = (*missed, *amiss, *(f"{span.step}: {span.fault.asked}: not measured" for span in silent))
+    numbers = {
+        "faults": len(record.faults),
+        "missed": len(missed),
+        "not_achieved": len(amiss),
+        "not_measured": len(silent),
+    }
+    if missed or amiss:
+        said = (missed + amiss)[0]
+        more = len(missed) + len(amiss) - 1
+        return Finding("inconclusive", f"{said}{f', and {more} more' if more else ''}", (), None, lines, numbers)
+    if not record.faults:
+        return Finding("pass", "no faults were asked for", (), None, lines, numbers)
+    measured = len(record.faults) - len(silent)
+    said = f"{measured} of {len(record.faults)} faults measured, all as asked"
+    return Finding("pass", said, (), None, lines, numbers)
+
+
+def _amiss(record: Record, span: Span) -> str:
+    """Say what was wrong with a fault: the last that was measured of it while it was on, or that it failed to heal."""
+    bad = [state for _, state in span.states if state in ("not achieved", "failed")]
+    last = span.states[-1][1] if span.states else ""
+    if last in ("not achieved", "failed") or (bad and len(bad) > len(span.states) / 2):
+        figures = [one for one in span.achieved.get("figures", ()) if not one.get("holds", True)]
+        said = ", ".join(
+            f"{one['name']}: asked {one['asked']:.4g}, found {one['found']:.4g}" for one in figures[:2]
+        )
+        failed = span.achieved.get("failed") or {}
+        said = said or "; ".join(f"{node}: {why}" for node, why in list(failed.items())[:2]) or "not as asked"
+        return f"{span.step}: {span.fault.asked}: {said}"
+    return ""
+
+
+def no_bypass(record: Record, _: Nothing) -> Finding:
+    """Say whether any packet between nodes tried to get around control."""
+    problems = [
+        str(event["problem"]) for event in record.events if event["event"] == "control" and event["problem"]
+    ]
+    around: dict[str, int] = {}
+    for row in record.links:
+        if row.bypassed:
+            around[f"{row.source} > {row.target}"] = row.bypassed
+    lines = (*problems, *(f"{link}: {count} packets" for link, count in around.items()))
+    if problems and record.faults:
+        return Finding("inconclusive", f"links are not under control: {problems[0]}", (), None, lines)
+    if around:
+        said = f"{sum(around.values())} packets tried to get around control on {shorten(list(around))}"
+        return Finding("inconclusive", said, (), None, lines, {"packets": sum(around.values())})
+    return Finding("pass", "no packet got around control", (), None, lines, {"packets": 0})
+
+
+def host_healthy(record: Record, _: Nothing) -> Finding:
+    """Say whether the machine had the room that the run needed."""
+    rows = record.hosts
+    if len(rows) < 2:
+        return Finding("inconclusive", "the machine was looked at less than twice")
+    lines = tuple(_sick(record, rows))
+    late = max(row.late_s for row in rows)
+    numbers = {
+        "looks": len(rows),
+        "latest_look_s": late,
+        "others_cpu_share": _others(record, rows)[0],
+        "memory_free_bytes": min(row.memory_free_bytes for row in rows),
+        "disk_free_bytes": min(row.disk_free_bytes for row in rows),
+    }
+    if lines:
+        return Finding("inconclusive", f"the machine is to blame: {lines[0]}", (), None, lines, numbers)
+    return Finding("pass", f"the machine kept up: looks at most {late:.2f} s late", (), None, (), numbers)
+
+
+def _sick(record: Record, rows: list[HostSample] | tuple[HostSample, ...]) -> Iterator[str]:
+    late = [row.late_s for row in rows if row.late_s > _LATE_S]
+    if len(late) > max(1, _LATE_SHARE * len(rows)):
+        yield f"{len(late)} of {len(rows)} looks came more than {_LATE_S:g} s late, up to {max(late):.1f} s"
+    mean, crowded = _others(record, rows)
+    if crowded > _CROWDED_SHARE:
+        yield (
+            f"other programs took {mean:.0%} of its CPUs, and there was none left in {crowded:.0%} of the time"
+        )
+    jumps = [row.clock_jump_s for row in rows[1:] if abs(row.clock_jump_s) > _JUMP_S]
+    if jumps:
+        yield f"its clock was set by {max(jumps, key=abs):+.1f} s"
+    if min(row.memory_free_bytes for row in rows) < _MEMORY:
+        yield "its memory was full"
+    if min(row.disk_free_bytes for row in rows) < _DISK:
+        yield "its disk was full"
+    lost = [event for event in record.events if event["event"] == "samples lost"]
+    if lost:
+        yield f"samples were lost: {lost[0]['why']}"
+
+
+def _others(record: Record, rows: list[HostSample] | tuple[HostSample, ...]) -> tuple[float, float]:
+    """Return the share of all CPUs that programs outside of this run took on average, and the share of the time in
+    which they took most of them and nothing was left."""
+    ours = _ours(record)
+    total = span = crowded = 0.0
+    for before, after in pairwise(rows):
+        seconds = after.monotonic - before.monotonic
+        if seconds <= 0:
+            continue
+        busy = (after.busy_s - before.busy_s + after.steal_s - before.steal_s) / seconds / after.cpus
+        own = after.agent_cpu_s - before.agent_cpu_s + after.relays_cpu_s - before.relays_cpu_s
+        own += _between(ours, before.monotonic, after.monotonic)
+        others = max(0.0, busy - own / seconds / after.cpus)
+        total, span = total + others * seconds, span + seconds
+        crowded += seconds if others > _OTHERS and busy > _CROWDED else 0.0
+    return (total / span, crowded / span) if span else (0.0, 0.0)
+
+
+def _ours(record: Record) -> list[tuple[float, float, float]]:
+    """Return (begun, ended, CPU seconds) of the steps between looks at nodes, by monotonic times."""
+    found = []
+    for looks in record.nodes.values():
+        for before, after in pairwise(looks):
+            if before.pid == after.pid and before.cpu_s is not None and after.cpu_s is not None:
+                found.append((before.monotonic, after.monotonic, max(0.0, after.cpu_s - before.cpu_s)))
+    return sorted(found)
+
+
+def _between(steps: list[tuple[float, float, float]], since: float, until: float) -> float:
+    """Return the CPU seconds of steps that end within a time."""
+    return sum(cpu for _, ended, cpu in steps if since < ended <= until)
+
+
+FAULTS_ACHIEVED = Check(
+    "faults_achieved", "every fault was put on and measured to be as asked", Nothing, faults_achieved, always=True
+)
+NO_BYPASS = Check("no_bypass", "no packet between nodes got around control", Nothing, no_bypass, always=True)
+HOST_HEALTHY = Check("host_healthy", "the machine kept up with the run", Nothing, host_healthy, always=True)

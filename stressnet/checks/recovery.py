@@ -1,0 +1,67 @@
+"""How long nodes take from the heal until they are in step again, and who failed although nothing was done to it."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from stressnet.checks.check import Check, Finding
+from stressnet.checks.progress import IN_STEP, Heights, heights
+from stressnet.plan import shorten
+from stressnet.record.record import Record
+from stressnet.spec.fields import Model, SomeSeconds
+from stressnet.spec.topology import Height
+from stressnet.spec.units import format_duration
+
+
+class Parameters(Model):
+    """Every node must be in step within a time after the last fault."""
+
+    within: SomeSeconds = Field(description="The time, from when the last fault was over.")
+    lag: Height = Field(default=IN_STEP, description="Blocks behind the highest that still count as in step.")
+
+
+def judge(record: Record, parameters: Parameters) -> Finding:
+    """Measure the recovery of each node."""
+    observe = record.phases.get("observe")
+    if observe is None:
+        return Finding("inconclusive", "the run did not come to the phase after the faults")
+    seen = heights(record)
+    took = {name: _took(seen, name, observe.begun, parameters.lag) for name in record.nodes}
+    untouched = [name for name in record.nodes if not any(span.concerns(name) for span in record.faults)]
+    ended = [name for name, rows in record.nodes.items() if rows and rows[-1].state == "exited"]
+    late = [name for name, seconds in took.items() if seconds is None or seconds > parameters.within]
+    bad = tuple(dict.fromkeys([*late, *ended]))
+    lines = tuple(_line(name, took[name], name in untouched, name in ended) for name in record.nodes)
+    numbers = {"seconds": took, "untouched_but_failed": [name for name in bad if name in untouched]}
+    within = format_duration(parameters.within)
+    if observe.ended - observe.begun < parameters.within and bad and record.over:
+        said = f"{shorten(bad)} was not in step, but was watched for less than {within}"
+        return Finding("inconclusive", said, bad, None, lines, numbers)
+    if bad and record.now - observe.begun >= parameters.within:
+        said = f"{shorten(bad)} {'was' if len(bad) == 1 else 'were'} not in step {within} after the last fault"
+        return Finding("fail", said, bad, observe.begun + parameters.within, lines, numbers)
+    known = [seconds for seconds in took.values() if seconds is not None]
+    slowest = f", the slowest {max(known):.1f} s after the last fault" if known else ""
+    return Finding("pass", f"all nodes were in step{slowest}", (), None, lines, numbers)
+
+
+def _took(seen: Heights, name: str, since: float, lag: int) -> float | None:
+    """Return the seconds until the node was in step for good; None where it was not at the end."""
+    found = None
+    for place, at in enumerate(seen.times):
+        if at < since:
+            continue
+        behind = seen.lag(name, place)
+        if behind is None or behind > lag:
+            found = None
+        elif found is None:
+            found = at - since
+    return found
+
+
+def _line(name: str, seconds: float | None, untouched: bool, ended: bool) -> str:
+    said = "has exited" if ended else "was not in step at the end" if seconds is None else f"{seconds:.1f} s"
+    return f"{name}: {said}{'; nothing had been done to it' if untouched else ''}"
+
+
+CHECK = Check("recovery", "every node is in step again within a time after the last fault", Parameters, judge)

@@ -1,0 +1,20 @@
+"""All checks, by name: those that a fault plan asks, and those that are asked of every run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from stressnet.checks import harness, height, recovery, stuck
+from stressnet.checks.check import Check
+
+CHECKS: Mapping[str, Check] = {
+    check.name: check
+    for check in (
+        stuck.CHECK,
+        recovery.CHECK,
+        height.CHECK,
+        harness.FAULTS_ACHIEVED,
+        harness.NO_BYPASS,
+        harness.HOST_HEALTHY,
+    )
+}

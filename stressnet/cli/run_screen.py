@@ -1,0 +1,143 @@
+"""What is seen of a run while it goes on: at a terminal a picture that changes, elsewhere a line for whatever happens."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import time
+from contextlib import aclosing
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import click
+from rich.console import Group, RenderableType
+from rich.live import Live
+from rich.text import Text
+
+from stressnet.cli.table import summary, table
+from stressnet.cli.terminal import Steps, console
+from stressnet.cli.verdict_text import STYLES
+from stressnet.engine.run.scenario import Scenario
+from stressnet.engine.run.stages import View
+from stressnet.engine.status import NetStatus, watch
+from stressnet.errors import AgentError
+from stressnet.record import runs
+from stressnet.record.journal import read_journal
+from stressnet.spec.units import format_duration
+
+_LOOK_S = 0.5
+
+
+class RunScreen:
+    """Shows one run on stderr."""
+
+    def __init__(self, scenario: Scenario, *, quiet: bool = False) -> None:
+        self._scenario = scenario
+        self._quiet = quiet
+        self._steps = Steps()
+        self._live: Live | None = None
+        self._phase = ("up", 0.0, time.monotonic())
+        self._told = 0
+        self._timeline_at = 0.0
+
+    def step(self, name: str, done: int, total: int) -> None:
+        """Show how far the net has come up."""
+        if not self._quiet:
+            self._steps.step(name, done, total)
+
+    def begun(self, path: Path) -> None:
+        """Say what begins."""
+        one = self._scenario
+        what = one.name + (f" · {one.variant}" if one.variant else "")
+        lasts = format_duration(round(one.settling.baseline_s + one.timeline.duration_s + one.timeline.observe_s))
+        self._say(f"{what}: {len(one.plan.nodes)} nodes on {one.plan.backend}, some {lasts}")
+
+    def phase(self, name: str, seconds: float) -> None:
+        """Say what begins."""
+        self._steps.__exit__(None, None, None)
+        self._phase = (name, seconds, time.monotonic())
+        if name == "timeline":
+            self._timeline_at = time.time()
+        if self._live is None:
+            self._say(f"{name}{f', {format_duration(seconds)}' if seconds else ''}")
+
+    async def watch(self, view: View) -> None:
+        """Show the net, the faults that are on and what checks say so far, until cancelled."""
+        if sys.stderr.isatty() and not self._quiet:
+            self._live = Live(console=console(stderr=True), auto_refresh=False, transient=True)
+            self._live.start()
+        async with aclosing(watch(view.plan, view.backend, _LOOK_S)) as states:
+            try:
+                async for status in states:
+                    if self._live is not None:
+                        self._live.update(self._picture(view, status), refresh=True)
+                    else:
+                        self._tell(view)
+            except AgentError:
+                return
+            finally:
+                if self._live is not None:
+                    self._live.stop()
+                    self._live = None
+                self._tell(view)
+
+    def _picture(self, view: View, status: NetStatus) -> RenderableType:
+        name, seconds, since = self._phase
+        passed = time.monotonic() - since
+        head = Text.assemble((name, "bold"), f"  {format_duration(int(passed))}")
+        head.append(f" of {format_duration(round(seconds))}" if seconds else "")
+        lines: list[RenderableType] = [head]
+        for step in list(view.timeline.on.values())[:5]:
+            lines.append(Text.assemble(("  on  ", "yellow"), f"{step.name}: {step.what} ", (" ".join(step.targets.words()), "dim")))
+        for one in view.watch.verdict.judgements if view.watch.verdict else ():
+            if one.finding.outcome == "fail":
+                lines.append(Text.assemble(("  fail  ", STYLES["fail"]), f"{one.name}: {one.finding.summary}"))
+        size = console(stderr=True).size
+        rows = max(3, size.height - len(lines) - 6)
+        return Group(*lines, "", summary(status), "", table(status, rows, size.width))
+
+    def _tell(self, view: View) -> None:
+        """Say what has happened since the last time."""
+        events = read_journal(view.path / runs.JOURNAL)
+        for event in events[self._told :]:
+            words = event_words(event)
+            if words:
+                self._say(f"{self._clock(event['time'])} {words}")
+        self._told = len(events)
+
+    def _clock(self, at: float) -> str:
+        seconds = round(at - self._timeline_at) if self._timeline_at else 0
+        return f"  {'-' if seconds < 0 else '+'}{abs(seconds) // 60}:{abs(seconds) % 60:02d}"
+
+    def _say(self, words: str) -> None:
+        if not self._quiet:
+            click.echo(words, err=True)
+
+    def __enter__(self) -> RunScreen:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._steps.__exit__(kind, error, trace)
+
+
+def event_words(event: dict[str, Any]) -> str:
+    """Return what an event of the journal says to people; nothing where it is of no interest while a run goes on."""
+    name = event["event"]
+    if name == "fault on":
+        return f"on    {event['step']}: {event['fault']['asked']}"
+    if name == "fault over":
+        return f"over  {event['id']}" if event["by"] != "itself" else ""
+    if name == "mark":
+        return f"mark  {event['text']}"
+    if name in ("step missed", "step failed"):
+        return f"{name.removeprefix('step ')}  {event['step']}: {event['why']}"
+    if name == "breach":
+        return f"fail  {event['check']}: {event['summary']}"
+    if name == "stopped":
+        return f"stopped: {event['why']}"
+    if name in ("load on", "load over"):
+        return f"{name}  {event['step']}"
+    return ""

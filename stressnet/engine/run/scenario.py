@@ -1,0 +1,185 @@
+"""Stage 1: from a fault plan file to all that a run will do, checked whole before anything starts."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from stressnet.checks.registry import CHECKS
+from stressnet.compile import check_programs, compile_plan, meaning_of
+from stressnet.engine.plan_topology import choose_backend, install_hints, relay_of
+from stressnet.errors import InputError, Problem
+from stressnet.faultplan.compile import compile_timeline
+from stressnet.faultplan.document import chosen
+from stressnet.faultplan.read import Document, chosen_variant, read_fault_plan
+from stressnet.faultplan.timeline import Timeline
+from stressnet.plan import Plan, Sampling
+from stressnet.spec.kinds import Kinds
+from stressnet.spec.load import Loaded, load, loaded_from
+from stressnet.spec.words import show
+from stressnet.spec.yamlfile import Mark, Scalar, Tree
+
+_NAME = 31
+"""Characters of a net's name at most."""
+_FEW = 20
+_CLOSE_SAMPLING = Sampling(every_s=0.5, closely_s=2.0)
+"""How often up to `_FEW` nodes are looked at where the topology does not say: a run lasts minutes, not days."""
+_SAMPLING = Sampling(every_s=1.0, closely_s=5.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Settling:
+    """What is waited for before the timeline begins; seconds."""
+
+    timeout_s: float
+    height: int | None
+    synced: bool
+    baseline_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """One variant of a fault plan, completely decided."""
+
+    name: str
+    variant: str
+    expected: str
+    description: str
+    file: str
+    seed: int
+    time_scale: float | None
+    plan: Plan
+    timeline: Timeline
+    settling: Settling
+    checks: tuple[dict[str, Any], ...]
+    """Each with name, check and parameters, as the file says them."""
+
+
+def load_scenarios(
+    path: Path,
+    *,
+    sets: Sequence[str] = (),
+    kinds: Sequence[Path] = (),
+    seed: int | None = None,
+    backend: str = "auto",
+    variant: str | None = None,
+    check: bool = True,
+    mark: str = "",
+) -> list[Scenario]:
+    """Return all variants of a plan, or the one that is named; InputError with every problem of all of them.
+
+    `check`: the programs of nodes must be there. `mark` goes behind the net's name, which several runs share.
+    """
+    documents = read_fault_plan(path, sets)
+    if variant is not None:
+        documents = {variant: chosen_variant(documents, variant, path)}
+    found: list[Scenario] = []
+    problems: list[Problem] = []
+    for document in documents.values():
+        try:
+            found.append(_scenario(path, document, Kinds(kinds), kinds, seed, backend, check, mark))
+        except InputError as error:
+            problems += error.problems
+    if problems:
+        raise InputError(list(dict.fromkeys(problems)))
+    return found
+
+
+def _scenario(
+    path: Path,
+    document: Document,
+    known: Kinds,
+    folders: Sequence[Path],
+    seed: int | None,
+    backend: str,
+    check: bool,
+    mark: str,
+) -> Scenario:
+    loaded = _topology(path, document, known, mark)
+    chosen_backend = choose_backend(backend, loaded, known)
+    seed = document.plan.seed if seed is None else seed
+    plan = compile_plan(loaded, known, seed=seed, backend=chosen_backend, relay=relay_of(chosen_backend))
+    if check:
+        check_programs(plan, loaded, install_hints(plan, known, folders))
+    if "sampling" not in loaded.topology.model_fields_set:
+        plan = replace(plan, sampling=_CLOSE_SAMPLING if len(plan.nodes) <= _FEW else _SAMPLING)
+    settle = document.plan.settle
+    return Scenario(
+        name=document.name,
+        variant=document.variant,
+        expected=document.expected,
+        description=document.plan.description,
+        file=str(path),
+        seed=plan.seed,
+        time_scale=document.plan.time_scale,
+        plan=plan,
+        timeline=compile_timeline(document, plan, plan.seed),
+        settling=Settling(settle.timeout, settle.height, settle.synced, settle.baseline),
+        checks=_checks(document),
+    )
+
+
+def _topology(path: Path, document: Document, known: Kinds, mark: str) -> Loaded:
+    """Return the topology with what the plan puts over it; its mistakes stand where they were written."""
+    tree = document.source.tree
+    assert isinstance(tree.value, dict)
+    over = [tree.value["set"]] if "set" in tree.value else []
+    if document.plan.time_scale is not None:
+        at = tree.value["time_scale"].at
+        scale = document.plan.time_scale
+        over.append(_setting("defaults.config.time_scale", int(scale) if scale.is_integer() else scale, at))
+    topology = tree.value["topology"]
+    if mark:
+        at = topology.at
+        over.append(_setting("name", f"{document.name[: _NAME - len(mark) - 1].rstrip('-')}-{mark}", at))
+
+    def also(rest: Loaded) -> Sequence[Problem]:
+        return meaning_of(rest, known)
+
+    if isinstance(topology.value, dict):
+        return loaded_from(topology, document.source.file, [], also=also, over=over)
+    if not isinstance(topology.value, str) or not topology.value:
+        found = document.source.problem(("topology",), show(topology.data()), "a file, or a topology")
+        raise InputError([found])
+    file = os.path.normpath(os.path.join(path.parent, topology.value))
+    try:
+        return load(file, over=over, also=also)
+    except InputError as error:
+        raise InputError([_placed(one, document) for one in error.problems]) from None
+
+
+def _placed(problem: Problem, document: Document) -> Problem:
+    """A topology that cannot be read at all is a mistake of the line that names it."""
+    if problem.line or problem.path:
+        return problem
+    return document.source.problem(("topology",), f"{problem.file}: {problem.found}", problem.allowed)
+
+
+def _setting(key: str, value: Scalar, at: Mark) -> Tree:
+    return Tree({key: Tree(value, at, at)}, at, at)
+
+
+def _checks(document: Document) -> tuple[dict[str, Any], ...]:
+    tree = document.source.tree
+    assert isinstance(tree.value, dict)
+    found: list[dict[str, Any]] = []
+    counted: dict[str, int] = {}
+    for entry, written in zip(document.plan.checks, tree.value["checks"].data(), strict=True):
+        one = chosen(entry)
+        assert one is not None  # compile_timeline has refused what is not
+        check = CHECKS[one[0]].name
+        name = getattr(entry, "name", None) or check
+        counted[name] = counted.get(name, 0) + 1
+        name = name if counted[name] == 1 else f"{name}-{counted[name]}"
+        parameters = (written.get(check) or {}) if isinstance(written, dict) else {}
+        found.append({"name": name, "check": check, "parameters": parameters})
+    return tuple(found)
+
+
+def unique_mark() -> str:
+    """Return what tells the nets of runs apart that go on at one time."""
+    return f"r{os.getpid() % 46656:x}{time.monotonic_ns() // 1000 % 65536:x}"

@@ -1,0 +1,220 @@
+"""Stage 4: what is done to the net, step by step, each at its time or when what it waits for has come."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from typing import Any
+
+from stressnet.engine.faults import LEASE_S, Standing, Wish
+from stressnet.engine.run.net import Net
+from stressnet.engine.run.waiting import Missed, wait_for
+from stressnet.errors import AgentError, StressnetError
+from stressnet.faultplan.draw import own_seed
+from stressnet.faultplan.timeline import Timeline, TimelineStep
+from stressnet.faults.fault import Fault
+from stressnet.record.journal import RunJournal
+from stressnet.spec.selectors import resolve
+
+_LOOK_S = 0.5
+_SEEN_S = 2.0
+"""Between two notes of a fault's figures, unless its state has changed."""
+_TRIES, _TRY_AGAIN_S = 3, 1.0
+"""An agent that has died is started again within a second."""
+
+CallNodes = Callable[[TimelineStep, Sequence[str], float], Awaitable[Mapping[str, Any]]]
+"""Send requests to nodes for so many seconds; return what became of them."""
+
+
+class TimelineRun:
+    """Does what a timeline says."""
+
+    def __init__(
+        self, timeline: Timeline, net: Net, journal: RunJournal, seed: int, call_nodes: CallNodes
+    ) -> None:
+        self._timeline = timeline
+        self._net = net
+        self._journal = journal
+        self._seed = seed
+        self._call_nodes = call_nodes
+        self._over = {step.name: asyncio.Event() for step in timeline.steps}
+        self._waiting: set[str] = set()
+        self.on: dict[str, TimelineStep] = {}
+        """The faults that are on, by id."""
+        self._until: dict[str, float] = {}
+        self._noted: dict[str, tuple[float, Any]] = {}
+        self._origin = 0.0
+        self._act = {"fault": self._fault, "load": self._load, "mark": self._mark, "heal": self._heal_step}
+
+    @property
+    def elapsed_s(self) -> float:
+        """How long the timeline has gone on."""
+        return asyncio.get_running_loop().time() - self._origin if self._origin else 0.0
+
+    async def run(self, elapsed_s: float = 0.0, done: Collection[str] = ()) -> None:
+        """Do every step but those that are done, from a time of the timeline on, and heal what is on at its end.
+
+        Whatever interrupts it, faults are healed, here or when their leases have run out.
+        """
+        self._origin = asyncio.get_running_loop().time() - elapsed_s
+        for name in done:
+            self._over[name].set()
+        steps = [step for step in self._timeline.steps if step.name not in done]
+        async with asyncio.TaskGroup() as group:
+            keeping = [group.create_task(self._renew()), group.create_task(self._look())]
+            doing = [group.create_task(self._step(step), name=step.name) for step in steps]
+            try:
+                left = max(0.0, self._timeline.duration_s - self.elapsed_s)
+                if doing:
+                    await asyncio.wait(doing, timeout=left)
+                await asyncio.sleep(max(0.0, self._timeline.duration_s - self.elapsed_s))
+                self._give_up_waiting()
+            finally:
+                for task in doing:
+                    task.cancel()
+                await self._heal(list(self.on), "end")
+                for task in keeping:
+                    task.cancel()
+
+    # One step.
+
+    async def _step(self, step: TimelineStep) -> None:
+        loop = asyncio.get_running_loop()
+        self._waiting.add(step.name)
+        try:
+            asked_s = await self._moment(step)
+        except Missed as missed:
+            self._journal.note("step missed", step=step.name, why=str(missed))
+            return
+        finally:
+            self._waiting.discard(step.name)
+        drift_s = round(loop.time() - self._origin - asked_s, 4)
+        self._journal.note("step", step=step.name, action=step.action, asked_s=round(asked_s, 3), drift_s=drift_s)
+        try:
+            await self._act[step.action](step)
+        except StressnetError as error:
+            self._journal.note("step failed", step=step.name, why=error.message)
+        if step.action != "fault" or step.momentary:
+            self._over[step.name].set()
+
+    async def _moment(self, step: TimelineStep) -> float:
+        """Wait for a step's moment; return the time of the timeline that it was due at. Missed says what did not come."""
+        when = step.when
+        if when.time_s is not None:
+            await asyncio.sleep(max(0.0, when.time_s - self.elapsed_s))
+            return when.time_s
+        if when.after:
+            await self._over[when.after].wait()
+            due = self.elapsed_s + when.wait_s
+            await asyncio.sleep(when.wait_s)
+            return due
+        await wait_for(when, self._net, self._seed)
+        return self.elapsed_s
+
+    def _give_up_waiting(self) -> None:
+        for step in self._timeline.steps:
+            if step.name in self._waiting:
+                self._journal.note("step missed", step=step.name, why="its moment had not come by the timeline's end")
+
+    async def _fault(self, step: TimelineStep) -> None:
+        held = not step.momentary
+        wish = Wish(step.what, step.parameters, step.targets, 0.0 if step.momentary else self._for_s(step), held)
+        fault, notes = await self._put_on(wish, own_seed(self._seed, step.name))
+        self._journal.note(
+            "fault on", id=fault.id, step=step.name, layer=self._net.layer(fault.kind), fault=fault.to_raw(), notes=notes
+        )
+        if step.momentary:
+            self._journal.note("fault over", id=fault.id, by="itself")
+            return
+        self.on[fault.id] = step
+        self._until[fault.id] = fault.ends_at
+
+    def _for_s(self, step: TimelineStep) -> float:
+        left = max(0.05, self._timeline.duration_s - self.elapsed_s)
+        return left + LEASE_S if step.for_s is None else min(step.for_s, left)
+
+    async def _put_on(self, wish: Wish, seed: int) -> tuple[Fault, tuple[str, ...]]:
+        for left in reversed(range(_TRIES)):
+            try:
+                return await self._net.put_on(wish, seed)
+            except AgentError:
+                if not left:
+                    raise
+                await asyncio.sleep(_TRY_AGAIN_S)
+        raise AssertionError("the last try returns or raises")
+
+    async def _load(self, step: TimelineStep) -> None:
+        seen = await self._net.look()
+        nodes = resolve(step.targets.on, self._net.plan, seen.observation, own_seed(self._seed, step.name))
+        left = max(0.0, self._timeline.duration_s - self.elapsed_s)
+        seconds = left if step.for_s is None else min(step.for_s, left)
+        self._journal.note("load on", step=step.name, nodes=list(nodes), for_s=round(seconds, 3))
+        done = await self._call_nodes(step, nodes, seconds)
+        self._journal.note("load over", step=step.name, **done)
+
+    async def _mark(self, step: TimelineStep) -> None:
+        self._journal.note("mark", step=step.name, text=step.what)
+
+    async def _heal_step(self, step: TimelineStep) -> None:
+        ids = [one for one, by in self.on.items() if step.what in ("all", by.name, by.name.partition("#")[0])]
+        await self._heal(ids, "plan")
+
+    # All faults that are on.
+
+    async def _heal(self, ids: Sequence[str], by: str) -> None:
+        """Heal faults, and note the last that was measured of them."""
+        ids = [one for one in ids if one in self.on]
+        if not ids:
+            return
+        await self._look_once(final=ids)
+        await self._net.take_off(ids)
+        for one in ids:
+            self._end(one, by)
+
+    def _end(self, name: str, by: str) -> None:
+        step = self.on.pop(name, None)
+        if step is not None:
+            self._journal.note("fault over", id=name, by=by)
+            self._over[step.name].set()
+
+    async def _renew(self) -> None:
+        while True:
+            if self.on:
+                await self._try(self._net.renew(list(self.on)))
+            await asyncio.sleep(LEASE_S / 4)
+
+    async def _look(self) -> None:
+        while True:
+            await asyncio.sleep(_LOOK_S)
+            if self.on:
+                await self._try(self._look_once())
+
+    async def _look_once(self, final: Collection[str] = ()) -> None:
+        for one in await self._net.standing():
+            name = one.fault.id
+            if name not in self.on:
+                continue
+            self._note_seen(one, at_once=name in final or one.over)
+            if one.over and name not in final:
+                asked = self._until.get(name, 0.0)
+                self._end(name, "time" if one.until >= asked - 1.0 else "agent")
+
+    def _note_seen(self, one: Standing, *, at_once: bool) -> None:
+        """Note what was measured of a fault where that is news."""
+        now = asyncio.get_running_loop().time()
+        before_at, before = self._noted.get(one.fault.id, (-_SEEN_S, None))
+        state = "on" if one.over else one.state
+        news = (state, dict(one.achieved), one.hits)
+        if news == before or (now < before_at + _SEEN_S and not at_once and before and state == before[0]):
+            return
+        self._noted[one.fault.id] = now, news
+        self._journal.note(
+            "fault seen", id=one.fault.id, state=state, achieved=dict(one.achieved), hits=one.hits
+        )
+
+    async def _try(self, call: Awaitable[None]) -> None:
+        """An agent that has died is started again: what is asked of it again and again may fail once."""
+        try:
+            await call
+        except AgentError:
+            return

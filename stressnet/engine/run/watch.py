@@ -1,0 +1,94 @@
+"""Beside all stages: fetch what the agent has sampled, judge what there is so far, and gather evidence at a breach."""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from stressnet.backends.base import Backend
+from stressnet.checks.verdict import Judgement, Verdict, judge
+from stressnet.engine.run.evidence import gather
+from stressnet.engine.samples import fetch
+from stressnet.errors import StressnetError
+from stressnet.record import runs
+from stressnet.record.journal import RunJournal
+from stressnet.record.record import Record
+from stressnet.record.samples import Samples
+
+_FETCH_S = 2.0
+_OVERLAP_S = 15.0
+"""Metrics are written some time after they were asked for: what is fetched twice is kept once."""
+_JUDGE_S = 4.0
+
+Show = Callable[[Verdict | None], Awaitable[None]]
+
+
+class Watch:
+    """Keeps the record up to date while a net is up."""
+
+    def __init__(
+        self, path: Path, backend: Backend, journal: RunJournal, checks: Sequence[Mapping[str, Any]]
+    ) -> None:
+        self._path = path
+        self._backend = backend
+        self._journal = journal
+        self._checks = checks
+        self._samples: Samples | None = None
+        self._breached: set[str] = set()
+        self._failing = ""
+        self.verdict: Verdict | None = None
+        """The present opinion."""
+
+    async def run(self) -> None:
+        """Fetch and judge again and again, until cancelled."""
+        judged = time.monotonic()
+        while True:
+            await asyncio.sleep(_FETCH_S)
+            await self.fetch()
+            if time.monotonic() - judged >= _JUDGE_S:
+                await self.judge()
+                judged = time.monotonic()
+
+    async def fetch(self) -> None:
+        """Take in what the agent has sampled since the last time."""
+        try:
+            with tempfile.TemporaryDirectory() as folder:
+                copy = Path(folder) / runs.SAMPLES
+                since = max(0.0, self._opened().latest() - _OVERLAP_S)
+                await fetch(self._backend, copy, since)
+                await asyncio.to_thread(self._opened().absorb, copy)
+        except StressnetError as error:  # an agent that is just being started again
+            if error.message != self._failing:
+                self._journal.note("samples not fetched", why=error.message)
+            self._failing = error.message
+        else:
+            self._failing = ""
+
+    def _opened(self) -> Samples:
+        if self._samples is None:
+            self._samples = Samples(self._path / runs.SAMPLES, self._path.parent.name)
+        return self._samples
+
+    async def judge(self) -> None:
+        """Judge the record as it is, and gather evidence for what fails for the first time."""
+        self.verdict = await asyncio.to_thread(lambda: judge(Record(self._path), self._checks))
+        for one in self.verdict.judgements:
+            if one.finding.outcome == "fail" and one.name not in self._breached:
+                self._breached.add(one.name)
+                await self._breach(one)
+
+    async def _breach(self, one: Judgement) -> None:
+        self._journal.note(
+            "breach", check=one.name, summary=one.finding.summary, nodes=list(one.finding.nodes)
+        )
+        files = await gather(self._backend, one.finding.nodes, self._path / runs.EVIDENCE, one.name)
+        self._journal.note("evidence", check=one.name, files=files)
+
+    def close(self) -> None:
+        """Close the record's file of samples."""
+        if self._samples is not None:
+            self._samples.close()

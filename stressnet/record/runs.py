@@ -1,0 +1,102 @@
+"""Where records of runs lie: `runs/<fault plan>/<UTC time>/`, and `latest` beside them.
+
+    run.json       what was asked: plan, variant, seed, settings, versions, machine, checks
+    plan.json      the net, completely      timeline.json   what is done when, drawn
+    journal.jsonl  what was done and seen   samples.db      figures over time
+    logs/<node>.log    evidence/    blocks.json    verdict.json   junit.xml   report.html
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from stressnet.errors import EnvironmentProblem, UsageError
+
+ROOT = Path("runs")
+LATEST = "latest"
+RUN, PLAN, TIMELINE, JOURNAL, SAMPLES = "run.json", "plan.json", "timeline.json", "journal.jsonl", "samples.db"
+SOURCE = "faultplan.yaml"
+LOGS, EVIDENCE, BLOCKS, VERDICT = "logs", "evidence", "blocks.json", "verdict.json"
+JUNIT, REPORT = "junit.xml", "report.html"
+
+
+@dataclass(frozen=True, slots=True)
+class FoundRun:
+    """One record on disk."""
+
+    path: Path
+    name: str
+    variant: str
+    begun_at: float
+    """Unix time."""
+    outcome: str
+    """pass, fail, inconclusive, or "" where there is no verdict (yet)."""
+
+
+def new_run(root: Path, name: str, now: float) -> Path:
+    """Make the folder of a run that begins now (Unix time), and return it."""
+    stamp = datetime.fromtimestamp(now, UTC).strftime("%Y%m%dT%H%M%SZ")
+    try:
+        (root / name).mkdir(parents=True, exist_ok=True)
+        for turn in range(1000):
+            path = root / name / (f"{stamp}-{turn + 1}" if turn else stamp)
+            try:
+                path.mkdir()
+            except FileExistsError:
+                continue
+            for below in (LOGS, EVIDENCE):
+                (path / below).mkdir()
+            _point(root / name / LATEST, path.name)
+            return path
+    except OSError as error:
+        raise EnvironmentProblem(f"the record cannot be made in {root}: {error.strerror or error}") from error
+    raise EnvironmentProblem(f"there are 1000 runs of {name} in this second already")
+
+
+def _point(link: Path, target: str) -> None:
+    """Let `latest` name the newest run; whoever looks never finds it missing."""
+    partial = link.with_name(f".{LATEST}-{os.getpid()}")
+    partial.unlink(missing_ok=True)
+    partial.symlink_to(target)
+    partial.replace(link)
+
+
+def find_run(text: str, root: Path = ROOT) -> Path:
+    """Return the record that a user means: its folder, or the name of a fault plan for the latest of it."""
+    for path in (Path(text), root / text, root / text / LATEST, Path(text) / LATEST):
+        if (path / RUN).is_file():
+            return path.resolve()
+    known = ", ".join(dict.fromkeys(run.path.parent.name for run in runs(root))) or "none"
+    raise UsageError(f"there is no record {text!r}; fault plans with records in {root}/: {known}")
+
+
+def runs(root: Path = ROOT) -> Iterator[FoundRun]:
+    """Yield the records below a folder, the oldest of each fault plan first."""
+    for file in sorted(root.glob(f"*/*/{RUN}")):
+        if file.parent.is_symlink():
+            continue
+        try:
+            raw = json.loads(file.read_text(encoding="utf-8"))
+            yield FoundRun(file.parent, raw["name"], raw["variant"], raw["begun_at"], _outcome(file.parent))
+        except (OSError, ValueError, KeyError):
+            continue  # not ours, or not written yet
+
+
+def _outcome(path: Path) -> str:
+    try:
+        return str(json.loads((path / VERDICT).read_text(encoding="utf-8"))["outcome"])
+    except (OSError, ValueError, KeyError):
+        return ""
+
+
+def write_json(path: Path, facts: Mapping[str, Any]) -> None:
+    """Write a file of a record, whole or not at all."""
+    partial = path.with_name(f".{path.name}.partial")
+    partial.write_text(json.dumps(facts, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    partial.replace(path)
