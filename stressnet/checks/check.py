@@ -36,7 +36,12 @@ class Finding:
     def from_raw(cls, raw: Mapping[str, Any]) -> Finding:
         """Read what `to_raw` wrote, whatever else is beside it."""
         return cls(
-            raw["outcome"], raw["summary"], tuple(raw["nodes"]), raw["at"], tuple(raw["lines"]), raw["numbers"]
+            raw["outcome"],
+            raw["summary"],
+            tuple(raw["nodes"]),
+            raw["at"],
+            tuple(raw["lines"]),
+            raw["numbers"],
         )
 
 

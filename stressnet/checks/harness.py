@@ -1,8 +1,8 @@
-"""What must hold for a verdict to mean anything: faults were achieved, nothing got around control, the host was well."""
+"""What must hold for a verdict to mean anything: faults as asked, nothing around control, a machine that keeps up."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
 from stressnet.checks.check import Check, Finding, Nothing
@@ -41,7 +41,9 @@ def faults_achieved(record: Record, _: Nothing) -> Finding:
     if missed or amiss:
         said = (missed + amiss)[0]
         more = len(missed) + len(amiss) - 1
-        return Finding("inconclusive", f"{said}{f', and {more} more' if more else ''}", (), None, lines, numbers)
+        return Finding(
+            "inconclusive", f"{said}{f', and {more} more' if more else ''}", (), None, lines, numbers
+        )
     if not record.faults:
         return Finding("pass", "no faults were asked for", (), None, lines, numbers)
     measured = len(record.faults) - len(silent)
@@ -101,7 +103,7 @@ def host_healthy(record: Record, _: Nothing) -> Finding:
     return Finding("pass", f"the machine kept up: looks at most {late:.2f} s late", (), None, (), numbers)
 
 
-def _sick(record: Record, rows: list[HostSample] | tuple[HostSample, ...]) -> Iterator[str]:
+def _sick(record: Record, rows: Sequence[HostSample]) -> Iterator[str]:
     late = [row.late_s for row in rows if row.late_s > _LATE_S]
     if len(late) > max(1, _LATE_SHARE * len(rows)):
         yield f"{len(late)} of {len(rows)} looks came more than {_LATE_S:g} s late, up to {max(late):.1f} s"
@@ -122,7 +124,7 @@ def _sick(record: Record, rows: list[HostSample] | tuple[HostSample, ...]) -> It
         yield f"samples were lost: {lost[0]['why']}"
 
 
-def _others(record: Record, rows: list[HostSample] | tuple[HostSample, ...]) -> tuple[float, float]:
+def _others(record: Record, rows: Sequence[HostSample]) -> tuple[float, float]:
     """Return the share of all CPUs that programs outside of this run took on average, and the share of the time in
     which they took most of them and nothing was left."""
     ours = _ours(record)
@@ -156,7 +158,11 @@ def _between(steps: list[tuple[float, float, float]], since: float, until: float
 
 
 FAULTS_ACHIEVED = Check(
-    "faults_achieved", "every fault was put on and measured to be as asked", Nothing, faults_achieved, always=True
+    "faults_achieved",
+    "every fault was put on and measured to be as asked",
+    Nothing,
+    faults_achieved,
+    always=True,
 )
 NO_BYPASS = Check("no_bypass", "no packet between nodes got around control", Nothing, no_bypass, always=True)
 HOST_HEALTHY = Check("host_healthy", "the machine kept up with the run", Nothing, host_healthy, always=True)

@@ -16,7 +16,9 @@ class Parameters(Model):
     """Nodes must come to a height by the end, or gain blocks after the last fault."""
 
     reaches: Height | None = Field(default=None, description="Height at the end of the run, at least.")
-    gains: Height | None = Field(default=None, description="Blocks gained in the phase after the faults, at least.")
+    gains: Height | None = Field(
+        default=None, description="Blocks gained in the phase after the faults, at least."
+    )
     of: Text = Field(default="all", description="Selector: which nodes.")
 
     @model_validator(mode="after")
@@ -41,7 +43,9 @@ def judge(record: Record, parameters: Parameters) -> Finding:
     lines = tuple(f"{name}: {'not known' if value is None else value}" for name, value in found.items())
     what = "height" if parameters.reaches else "blocks gained after the last fault"
     if low and record.over:
-        return Finding("fail", f"{shorten(low)}: {what} below {wanted}", low, phase.ended, lines, {"found": found})
+        return Finding(
+            "fail", f"{shorten(low)}: {what} below {wanted}", low, phase.ended, lines, {"found": found}
+        )
     if low:
         return Finding("inconclusive", f"not yet: {what} {wanted}", low, None, lines, {"found": found})
     return Finding("pass", f"{what}: {wanted} or more everywhere", (), None, lines, {"found": found})

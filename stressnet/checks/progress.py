@@ -28,7 +28,11 @@ class Heights:
         own = self.nodes[name][place]
         if own is None:
             return []
-        return [other for other, row in self.nodes.items() if (height := row[place]) is not None and height > own + by]
+        return [
+            other
+            for other, row in self.nodes.items()
+            if (height := row[place]) is not None and height > own + by
+        ]
 
     def lag(self, name: str, place: int) -> int | None:
         """Return how far a node is behind the highest."""

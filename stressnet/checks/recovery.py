@@ -38,7 +38,9 @@ def judge(record: Record, parameters: Parameters) -> Finding:
         said = f"{shorten(bad)} was not in step, but was watched for less than {within}"
         return Finding("inconclusive", said, bad, None, lines, numbers)
     if bad and record.now - observe.begun >= parameters.within:
-        said = f"{shorten(bad)} {'was' if len(bad) == 1 else 'were'} not in step {within} after the last fault"
+        said = (
+            f"{shorten(bad)} {'was' if len(bad) == 1 else 'were'} not in step {within} after the last fault"
+        )
         return Finding("fail", said, bad, observe.begun + parameters.within, lines, numbers)
     known = [seconds for seconds in took.values() if seconds is not None]
     slowest = f", the slowest {max(known):.1f} s after the last fault" if known else ""

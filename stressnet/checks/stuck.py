@@ -83,7 +83,9 @@ def judge(record: Record, parameters: Parameters) -> Finding:
     stalls = [
         stall
         for name in record.nodes
-        for stall in _stalls(record, seen, name, window_s(record.plan, name, parameters.window), parameters.ahead)
+        for stall in _stalls(
+            record, seen, name, window_s(record.plan, name, parameters.window), parameters.ahead
+        )
     ]
     halt = _halt(record, seen, max(window_s(record.plan, name, parameters.window) for name in record.nodes))
     stalls += [halt] if halt else []
@@ -93,7 +95,9 @@ def judge(record: Record, parameters: Parameters) -> Finding:
     bad = [stall for stall in stalls if stall.sort in parameters.classes]
     if bad:
         names = tuple(dict.fromkeys(stall.node for stall in bad if stall.node))
-        return Finding("fail", _summary(record, bad), names, min(stall.begun for stall in bad), lines, numbers)
+        return Finding(
+            "fail", _summary(record, bad), names, min(stall.begun for stall in bad), lines, numbers
+        )
     unknown = _unknown(record, seen, parameters)
     if unknown:
         return Finding("inconclusive", unknown, (), None, lines, numbers)
@@ -143,7 +147,8 @@ def _stalls(record: Record, seen: Heights, name: str, window: float, ahead: int)
 def _absent(record: Record, name: str, at: float) -> bool:
     """Whether a fault of ours keeps the node itself from running."""
     return any(
-        span.fault.kind in ("pause", "kill") and name in span.fault.nodes and span.on_at(at) for span in record.faults
+        span.fault.kind in ("pause", "kill") and name in span.fault.nodes and span.on_at(at)
+        for span in record.faults
     )
 
 
@@ -245,4 +250,6 @@ def _numbers(stall: Stall) -> dict[str, Any]:
     }
 
 
-CHECK = Check("stuck", f"no node stands still while others are more than {IN_STEP} blocks ahead", Parameters, judge)
+CHECK = Check(
+    "stuck", f"no node stands still while others are more than {IN_STEP} blocks ahead", Parameters, judge
+)

@@ -44,7 +44,12 @@ class Verdict:
             "outcome": self.outcome,
             "reason": self.reason,
             "checks": [
-                {"name": one.name, "check": one.check, "parameters": dict(one.parameters), **one.finding.to_raw()}
+                {
+                    "name": one.name,
+                    "check": one.check,
+                    "parameters": dict(one.parameters),
+                    **one.finding.to_raw(),
+                }
                 for one in self.judgements
             ],
         }
@@ -53,14 +58,17 @@ class Verdict:
     def from_raw(cls, raw: Mapping[str, Any]) -> Verdict:
         """Read what `to_raw` wrote."""
         found = tuple(
-            Judgement(one["name"], one["check"], one["parameters"], Finding.from_raw(one)) for one in raw["checks"]
+            Judgement(one["name"], one["check"], one["parameters"], Finding.from_raw(one))
+            for one in raw["checks"]
         )
         return cls(raw["outcome"], raw["reason"], found)
 
 
 def judge(record: Record, asked: Sequence[Mapping[str, Any]]) -> Verdict:
     """Ask all checks of a fault plan (name, check, parameters as its file says them), and those of every run."""
-    always = [{"name": name, "check": name, "parameters": {}} for name, check in CHECKS.items() if check.always]
+    always = [
+        {"name": name, "check": name, "parameters": {}} for name, check in CHECKS.items() if check.always
+    ]
     found = []
     for one in (*asked, *always):
         check = CHECKS[one["check"]]
@@ -78,6 +86,8 @@ def _weighed(record: Record, found: Sequence[Judgement]) -> Verdict:
     for always, outcome in ((True, "inconclusive"), (False, "fail"), (False, "inconclusive")):
         for one in found:
             if CHECKS[one.check].always is always and one.finding.outcome == outcome:
-                return Verdict(outcome, f"{one.name}: {one.finding.summary}", tuple(found))  # type: ignore[arg-type]
+                return Verdict(outcome, f"{one.name}: {one.finding.summary}", tuple(found))
     asked = [one for one in found if not CHECKS[one.check].always]
-    return Verdict("pass", f"all {len(asked)} checks hold" if len(asked) > 1 else found[0].finding.summary, tuple(found))
+    return Verdict(
+        "pass", f"all {len(asked)} checks hold" if len(asked) > 1 else found[0].finding.summary, tuple(found)
+    )

@@ -13,7 +13,9 @@ from stressnet.cli.options import SEED, json_option
 @click.command("run", short_help="Run a fault plan, and give a verdict.")
 @click.argument("plan", type=click.Path(path_type=Path))
 @click.option("--variant", help="Which variant of the plan. [default: its first]")
-@click.option("--set", "sets", multiple=True, metavar="KEY=VALUE", help="Override a value of the plan or its topology.")
+@click.option(
+    "--set", "sets", multiple=True, metavar="KEY=VALUE", help="Override a value of the plan or its topology."
+)
 @click.option("--seed", type=SEED, help="Take this seed instead of the plan's.")
 @click.option(
     "--kinds",

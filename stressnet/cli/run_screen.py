@@ -1,8 +1,7 @@
-"""What is seen of a run while it goes on: at a terminal a picture that changes, elsewhere a line for whatever happens."""
+"""What is seen of a run while it goes on: at a terminal a picture that changes, elsewhere a line for what happens."""
 
 from __future__ import annotations
 
-import asyncio
 import sys
 import time
 from contextlib import aclosing
@@ -27,6 +26,7 @@ from stressnet.record.journal import read_journal
 from stressnet.spec.units import format_duration
 
 _LOOK_S = 0.5
+_FAULTS = 5
 
 
 class RunScreen:
@@ -50,7 +50,9 @@ class RunScreen:
         """Say what begins."""
         one = self._scenario
         what = one.name + (f" · {one.variant}" if one.variant else "")
-        lasts = format_duration(round(one.settling.baseline_s + one.timeline.duration_s + one.timeline.observe_s))
+        lasts = format_duration(
+            round(one.settling.baseline_s + one.timeline.duration_s + one.timeline.observe_s)
+        )
         self._say(f"{what}: {len(one.plan.nodes)} nodes on {one.plan.backend}, some {lasts}")
 
     def phase(self, name: str, seconds: float) -> None:
@@ -88,11 +90,17 @@ class RunScreen:
         head = Text.assemble((name, "bold"), f"  {format_duration(int(passed))}")
         head.append(f" of {format_duration(round(seconds))}" if seconds else "")
         lines: list[RenderableType] = [head]
-        for step in list(view.timeline.on.values())[:5]:
-            lines.append(Text.assemble(("  on  ", "yellow"), f"{step.name}: {step.what} ", (" ".join(step.targets.words()), "dim")))
-        for one in view.watch.verdict.judgements if view.watch.verdict else ():
-            if one.finding.outcome == "fail":
-                lines.append(Text.assemble(("  fail  ", STYLES["fail"]), f"{one.name}: {one.finding.summary}"))
+        lines += [
+            Text.assemble(
+                ("  on  ", "yellow"), f"{step.name}: {step.what} ", (" ".join(step.targets.words()), "dim")
+            )
+            for step in list(view.timeline.on.values())[:_FAULTS]
+        ]
+        lines += [
+            Text.assemble(("  fail  ", STYLES["fail"]), f"{one.name}: {one.finding.summary}")
+            for one in (view.watch.verdict.judgements if view.watch.verdict else ())
+            if one.finding.outcome == "fail"
+        ]
         size = console(stderr=True).size
         rows = max(3, size.height - len(lines) - 6)
         return Group(*lines, "", summary(status), "", table(status, rows, size.width))

@@ -43,7 +43,11 @@ def _table(verdict: Verdict) -> Table:
     for one in verdict.judgements:
         always, outcome = CHECKS[one.check].always, one.finding.outcome
         style = "dim" if always and outcome == "pass" else ""
-        made.add_row(Text(outcome, style=STYLES[outcome]), Text(one.name, style=style), Text(one.finding.summary, style=style))
+        made.add_row(
+            Text(outcome, style=STYLES[outcome]),
+            Text(one.name, style=style),
+            Text(one.finding.summary, style=style),
+        )
         if outcome != "pass":
             for line in one.finding.lines[:_LINES]:
                 made.add_row("", "", Text(line, style="dim"))

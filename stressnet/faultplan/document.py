@@ -288,7 +288,8 @@ class FaultPlan(Model):
         Annotated[CheckEntry, BeforeValidator(_check), AlsoWritten(({"type": "string"},))]  # type: ignore[valid-type]
     ] = Field(description="What is asked of the record.")
     variants: dict[Name, Any] = Field(
-        default={}, description="Named overrides of anything above, each with `expect`: pass, fail, inconclusive."
+        default={},
+        description="Named overrides of anything above, each with `expect`: pass, fail, inconclusive.",
     )
     expect: Expected | None = Field(default=None, description="The verdict that `prove` expects.")
 

@@ -93,7 +93,9 @@ def _step(raw: Mapping[str, Any]) -> TimelineStep:
             **{key: value for key, value in raw.items() if key in known},
             "when": When(**raw["when"]),
             "parameters": tuple(raw["parameters"]),
-            "targets": Targets(**{**targets, "between": tuple(targets["between"]) if targets["between"] else None}),
+            "targets": Targets(
+                **{**targets, "between": tuple(targets["between"]) if targets["between"] else None}
+            ),
             "calls": Calls(**{**calls, "params": tuple(calls["params"])}) if calls else None,
         }
     )

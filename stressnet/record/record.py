@@ -75,7 +75,9 @@ class Record:
         """The phases that have begun, by name, in order."""
         begun = [(event["phase"], event["time"]) for event in self.events if event["event"] == "phase"]
         ends = [*(at for _, at in begun[1:]), self.now]
-        return {name: Phase(name, at, end) for (name, at), end in zip(begun, ends, strict=True) if name in PHASES}
+        return {
+            name: Phase(name, at, end) for (name, at), end in zip(begun, ends, strict=True) if name in PHASES
+        }
 
     @property
     def over(self) -> bool:
@@ -108,7 +110,10 @@ class Record:
             elif event["event"] == "fault seen" and event["id"] in found:
                 span = found[event["id"]]
                 span.states.append((event["time"], event["state"]))
-                span.achieved, span.hits = event["achieved"], event["hits"]
+                span.achieved = (
+                    event["achieved"] or span.achieved
+                )  # of one that is over nothing is known any more
+                span.hits = event["hits"]
             elif event["event"] == "fault over" and event["id"] in found:
                 found[event["id"]].ended = event["time"]
         return list(found.values())
@@ -144,7 +149,8 @@ class Record:
         except sqlite3.Error:
             return {}
         return {
-            node: {name: list(sums.items()) for name, sums in series.items()} for node, series in found.items()
+            node: {name: list(sums.items()) for name, sums in series.items()}
+            for node, series in found.items()
         }
 
     def _read(self, kind: Any) -> Iterable[Any]:

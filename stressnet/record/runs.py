@@ -1,9 +1,9 @@
 """Where records of runs lie: `runs/<fault plan>/<UTC time>/`, and `latest` beside them.
 
-    run.json       what was asked: plan, variant, seed, settings, versions, machine, checks
-    plan.json      the net, completely      timeline.json   what is done when, drawn
-    journal.jsonl  what was done and seen   samples.db      figures over time
-    logs/<node>.log    evidence/    blocks.json    verdict.json   junit.xml   report.html
+run.json       what was asked: plan, variant, seed, settings, versions, machine, checks
+plan.json      the net, completely      timeline.json   what is done when, drawn
+journal.jsonl  what was done and seen   samples.db      figures over time
+logs/<node>.log    evidence/    blocks.json    verdict.json   junit.xml   report.html
 """
 
 from __future__ import annotations
@@ -20,7 +20,13 @@ from stressnet.errors import EnvironmentProblem, UsageError
 
 ROOT = Path("runs")
 LATEST = "latest"
-RUN, PLAN, TIMELINE, JOURNAL, SAMPLES = "run.json", "plan.json", "timeline.json", "journal.jsonl", "samples.db"
+RUN, PLAN, TIMELINE, JOURNAL, SAMPLES = (
+    "run.json",
+    "plan.json",
+    "timeline.json",
+    "journal.jsonl",
+    "samples.db",
+)
 SOURCE = "faultplan.yaml"
 LOGS, EVIDENCE, BLOCKS, VERDICT = "logs", "evidence", "blocks.json", "verdict.json"
 JUNIT, REPORT = "junit.xml", "report.html"

@@ -187,8 +187,10 @@ class Samples:
         found = self._file.execute("SELECT max(at) FROM host").fetchone()[0]
         return float(found or 0.0)
 
-    def close(self) -> None:
-        """Close the file."""
+    def close(self, *, alone: bool = False) -> None:
+        """Close the file; `alone`: without the files beside it in which SQLite works, so that it can be copied."""
+        if alone:
+            self._file.execute("PRAGMA journal_mode=DELETE")
         self._file.close()
 
 

@@ -32,7 +32,9 @@ def put(tree: Tree, settings: Tree, problems: list[Problem]) -> Tree:
             tree = _put(tree, parts, value, problems)
         else:
             at = value.key_at
-            problems.append(Problem(at.file, at.line, at.column, "set", f"{key!r} is not a setting", "KEY.KEY"))
+            problems.append(
+                Problem(at.file, at.line, at.column, "set", f"{key!r} is not a setting", "KEY.KEY")
+            )
     return tree
 
 

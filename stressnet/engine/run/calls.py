@@ -29,7 +29,7 @@ class Caller:
         self._backend = backend
 
     async def __call__(self, step: TimelineStep, nodes: Sequence[str], seconds: float) -> Mapping[str, Any]:
-        """Call all these nodes for so many seconds; return by node how many calls were sent, answered, and failed how."""
+        """Call all these nodes for so many seconds; return by node how many were sent, and what became of them."""
         assert step.calls is not None
         loops = [self._call(node, step.calls, seconds) for node in nodes]
         return {"calls": dict(zip(nodes, await asyncio.gather(*loops), strict=True))}

@@ -1,4 +1,4 @@
-"""What is looked at in the moment in which a check first fails: of the nodes concerned, and not more than is readable."""
+"""What is looked at in the moment in which a check first fails: of the nodes concerned, as much as is readable."""
 
 from __future__ import annotations
 

@@ -118,9 +118,7 @@ class LiveNet:
             for at, node, series, value in read_metrics(self._samples, since=since):
                 if series.partition("{")[0] == name:
                     found.setdefault(node, {})[series] = (at, value)
-        return {
-            node: sum(value for _, value in series.values()) for node, series in found.items()
-        }
+        return {node: sum(value for _, value in series.values()) for node, series in found.items()}
 
     def _latest(self) -> float:
         with closing(sqlite3.connect(f"{self._samples.resolve().as_uri()}?mode=ro", uri=True)) as file:

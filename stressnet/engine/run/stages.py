@@ -137,9 +137,7 @@ async def _live(
     """From a net that is up to a record that is complete; what interrupts is noted, and goes no further."""
     watch = Watch(path, backend, journal, scenario.checks)
     net = LiveNet(scenario.plan, backend, path / runs.SAMPLES)
-    timeline = TimelineRun(
-        scenario.timeline, net, journal, scenario.seed, Caller(scenario.plan, backend)
-    )
+    timeline = TimelineRun(scenario.timeline, net, journal, scenario.seed, Caller(scenario.plan, backend))
     view = View(path, scenario.plan, backend, timeline, watch)
     watching = [asyncio.create_task(watch.run()), asyncio.create_task(screen.watch(view))]
     try:

@@ -89,7 +89,9 @@ class TimelineRun:
         finally:
             self._waiting.discard(step.name)
         drift_s = round(loop.time() - self._origin - asked_s, 4)
-        self._journal.note("step", step=step.name, action=step.action, asked_s=round(asked_s, 3), drift_s=drift_s)
+        self._journal.note(
+            "step", step=step.name, action=step.action, asked_s=round(asked_s, 3), drift_s=drift_s
+        )
         try:
             await self._act[step.action](step)
         except StressnetError as error:
@@ -98,7 +100,7 @@ class TimelineRun:
             self._over[step.name].set()
 
     async def _moment(self, step: TimelineStep) -> float:
-        """Wait for a step's moment; return the time of the timeline that it was due at. Missed says what did not come."""
+        """Wait for a step's moment; return the time that it was due at. Missed says what did not come."""
         when = step.when
         if when.time_s is not None:
             await asyncio.sleep(max(0.0, when.time_s - self.elapsed_s))
@@ -114,14 +116,23 @@ class TimelineRun:
     def _give_up_waiting(self) -> None:
         for step in self._timeline.steps:
             if step.name in self._waiting:
-                self._journal.note("step missed", step=step.name, why="its moment had not come by the timeline's end")
+                self._journal.note(
+                    "step missed", step=step.name, why="its moment had not come by the timeline's end"
+                )
 
     async def _fault(self, step: TimelineStep) -> None:
         held = not step.momentary
-        wish = Wish(step.what, step.parameters, step.targets, 0.0 if step.momentary else self._for_s(step), held)
+        wish = Wish(
+            step.what, step.parameters, step.targets, 0.0 if step.momentary else self._for_s(step), held
+        )
         fault, notes = await self._put_on(wish, own_seed(self._seed, step.name))
         self._journal.note(
-            "fault on", id=fault.id, step=step.name, layer=self._net.layer(fault.kind), fault=fault.to_raw(), notes=notes
+            "fault on",
+            id=fault.id,
+            step=step.name,
+            layer=self._net.layer(fault.kind),
+            fault=fault.to_raw(),
+            notes=notes,
         )
         if step.momentary:
             self._journal.note("fault over", id=fault.id, by="itself")

@@ -91,4 +91,4 @@ class Watch:
     def close(self) -> None:
         """Close the record's file of samples."""
         if self._samples is not None:
-            self._samples.close()
+            self._samples.close(alone=True)

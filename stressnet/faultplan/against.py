@@ -1,0 +1,120 @@
+"""A fault of a fault plan held against a net: is there such a fault, has it such parameters, are there such targets."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from stressnet.errors import Problem
+from stressnet.faultplan.document import Doing, Step
+from stressnet.faults.declared import with_declared
+from stressnet.faults.kind import FaultKind
+from stressnet.plan import Plan
+from stressnet.spec.fault import read_parameters
+from stressnet.spec.selectors import Observation
+from stressnet.spec.source import Path, Source
+from stressnet.spec.targets import Aim, Targets
+from stressnet.spec.words import listing, nearest, show
+
+_OPTIONS = {"--from": "from", "--to": "to", "--between": "between", "--on": "on"}
+_NOT_NOW = "means no node now"
+"""What is observed may be so when the time has come."""
+
+
+class Against:
+    """Holds faults against a net; what is wrong goes to `problems`."""
+
+    def __init__(self, source: Source, plan: Plan, seed: int, problems: list[Problem]) -> None:
+        self._source = source
+        self._plan = plan
+        self._seed = seed
+        self.kinds = with_declared(plan.faults)
+        self.problems = problems
+
+    def refuse(self, here: Path, found: str, allowed: str, near: str = "") -> None:
+        """Note what is wrong at a place of the document."""
+        self.problems.append(self._source.problem(here, found, allowed, near))
+
+    def kind(self, here: Path, step: Doing) -> FaultKind | None:
+        """Return the kind of fault that a step names."""
+        kind = self.kinds.get(step.fault or "")
+        if kind is None:
+            near = nearest(step.fault or "", self.kinds)
+            self.refuse((*here, "fault"), f"there is no fault {show(step.fault)}", listing(self.kinds), near)
+        return kind
+
+    def parameters(self, here: Path, kind: FaultKind, step: Doing) -> tuple[str, ...]:
+        """Return its parameters, as `name=value`."""
+        texts = {f"{key}={written(value)}": key for key, value in (step.model_extra or {}).items()}
+        found: list[Problem] = []
+        read_parameters(kind, list(texts), found)
+        for problem in found:
+            key = texts.get(problem.file)
+            place = (*here, key) if key else (*here, "fault")
+            unknown = key is not None and key not in {one.name for one in kind.parameters}
+            near = problem.nearest or (nearest(key, Step.model_fields) if unknown and key else "")
+            self.problems.append(
+                self._source.problem(place, problem.found, problem.allowed, near, key=unknown)
+            )
+        return tuple(texts)
+
+    def targets(self, step: Doing) -> Targets:
+        """Return its selectors."""
+        between = (step.between[0], step.between[1]) if step.between else None
+        return Targets(step.source or "", step.target or "", between, step.on or "")
+
+    def aim(self, here: Path, kind: FaultKind, targets: Targets) -> None:
+        """Look whether there are such links or nodes, and whether they can have this fault."""
+        found: list[Problem] = []
+        aim = Aim(self._plan, _everything(self._plan), self._seed, found)
+        nodes = links = ()
+        if kind.layer in ("packet", "stream"):
+            links = aim.links(kind, targets)  # type: ignore[assignment]
+        else:
+            nodes = aim.nodes(kind, targets)  # type: ignore[assignment]
+        for problem in found:
+            if problem.found.endswith(_NOT_NOW):
+                continue  # it is observed when the time has come
+            option = _OPTIONS.get(problem.file, "fault")
+            allowed = problem.allowed.replace("--", "")
+            self.problems.append(
+                self._source.problem((*here, option), problem.found, allowed, problem.nearest)
+            )
+        self._check_able(here, kind, nodes)
+        if kind.layer == "stream" and links and not self._plan.relay:
+            allowed = "streams that go through relays (`interpose`, `stressnet install toxiproxy`)"
+            self.refuse((*here, "fault"), f"{kind.name} is done to streams by a relay", allowed)
+
+    def _check_able(self, here: Path, kind: FaultKind, nodes: tuple[str, ...]) -> None:
+        if kind.layer == "protocol":
+            able = {one.node_kind for one in self._plan.faults if one.fault.name == kind.name}
+            for name in nodes:
+                if self._plan.node(name).kind not in able:
+                    found = f"{name} is of a kind that declares no fault {kind.name!r}"
+                    self.refuse((*here, "on"), found, f"nodes of the kind {listing(sorted(able))}")
+        for name in nodes:
+            if kind.name == "disk_full" and not self._plan.node(name).disk:
+                self.refuse((*here, "on"), f"{name} has no disk of its own", "nodes with `disk: SIZE`")
+
+    def selector(self, here: Path, selector: str) -> None:
+        """Look whether a selector of nodes means something."""
+        found: list[Problem] = []
+        Aim(self._plan, _everything(self._plan), self._seed, found).check(Targets(on=selector))
+        for problem in found:
+            if not problem.found.endswith(_NOT_NOW):
+                self.problems.append(
+                    self._source.problem(here, problem.found, problem.allowed, problem.nearest)
+                )
+
+
+def _everything(plan: Plan) -> Observation:
+    """An observation in which whatever can be asked is so of all nodes."""
+    names = [node.name for node in plan.nodes]
+    pairs = frozenset((one, other) for one in names for other in names if one != other)
+    return Observation(dict.fromkeys(names, 0), dict.fromkeys(names, 0), pairs)
+
+
+def written(value: Any) -> str:
+    """Return a value as it would be typed behind `name=`."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return str(value)
