@@ -14,14 +14,17 @@ from typing import Any
 
 from stressnet import __version__
 from stressnet.agent.admission import FaultRefused
+from stressnet.agent.asking import WrongQuestion, ask
 from stressnet.agent.control import Control
 from stressnet.agent.keeper import NoSuchFault
 from stressnet.agent.probes import LOOPBACK
 from stressnet.agent.protocol import LINE_LIMIT, carry
 from stressnet.agent.runtime import NoSuchNode, Runtime
 from stressnet.agent.sockets import connect
+from stressnet.agent.sockettable import socket_tables
 from stressnet.agent.supervisor import Supervisor
 from stressnet.faults.fault import Fault
+from stressnet.faults.kind import Value
 from stressnet.plan import Plan
 
 SOCKET = "agent.sock"
@@ -57,6 +60,8 @@ class Server:
             "links": self._links,
             "connected": self._connected,
             "control": self._control_of_links,
+            "ask": self._ask,
+            "sockets": self._sockets,
         }
 
         self._streams: dict[str, Call] = {
@@ -99,7 +104,7 @@ class Server:
             return {"result": await call(**request["args"])}
         except NoSuchNode as error:
             return {"error": f"no node {error.name!r} in this net"}
-        except (OSError, FaultRefused) as error:
+        except (OSError, FaultRefused, WrongQuestion) as error:
             return {"error": str(error) or type(error).__name__}
         except Exception as error:  # a bug of ours: said as what it is, and where in the agent's log
             traceback.print_exc()
@@ -182,6 +187,14 @@ class Server:
             "lacks": links.lacks,
             "relays": len(links.relays),
         }
+
+    async def _ask(
+        self, nodes: Sequence[str], what: str, parameters: dict[str, Value] | None = None
+    ) -> dict[str, Any]:
+        return await ask(self._supervisor, self._known(nodes), what, parameters or {})
+
+    async def _sockets(self, nodes: Sequence[str]) -> dict[str, Any]:
+        return await socket_tables(self._supervisor, self._known(nodes))
 
     async def _shutdown(self) -> None:
         self.finished.set()
