@@ -103,7 +103,9 @@ class Prober:
             body = json.dumps(call).encode()
         status, content = await self._ask("POST" if body else "GET", probe, body)
         if status != 200:
-            raise ProbeFailed(f"HTTP status {status} from port {probe.port}{probe.path}")
+            said = " ".join(content[:_SHOWN].decode(errors="replace").split())
+            place = f"HTTP status {status} from port {probe.port}{probe.path}"
+            raise ProbeFailed(f"{place}: {said}" if said else place)
         return content
 
     async def _ask(self, method: str, probe: Probe, body: bytes) -> tuple[int, bytes]:
