@@ -10,7 +10,7 @@ import pytest
 from stressnet.backends.docker import bodies
 from stressnet.plan import Node, Plan, Probe, Start
 
-AGENT_CAPABILITIES = {"NET_ADMIN", "SYS_ADMIN", "SYS_PTRACE", "KILL", "SYS_CHROOT", "CHOWN"}
+AGENT_CAPABILITIES = {"NET_ADMIN", "NET_RAW", "SYS_ADMIN", "SYS_PTRACE", "KILL", "SYS_CHROOT", "CHOWN"}
 NODE = Node(
     name="a-1", index=0, kind_index=0, group="a", kind="generic", role="node", region="", host="", labels={},
     address="10.0.0.2", image="some/image:1", binary="", command=("run", "it"), env={"KEY": "value"},
