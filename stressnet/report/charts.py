@@ -14,6 +14,9 @@ from stressnet.report.scale import Scale, value, value_scale
 _GAP = 0.115
 """How far labels beside a plot stay apart, as a share of its height: a line of small print."""
 
+_LETTERS = 14
+"""So long a label fits beside a plot."""
+
 Label = tuple[float, str, str]
 """Where (0 at the top, 1 at the bottom), the text, and its classes."""
 
@@ -108,9 +111,14 @@ def _region_labels(sums: Mapping[str, svg.Spread], values: Scale) -> Iterator[La
 
 def _column(labels: Iterable[Label], view: str) -> Markup:
     return join(
-        tag("span", text, class_=f"end {view} {style}", style=f"top:{top:.2%}", title=text)
+        tag("span", _short(text), class_=f"end {view} {style}", style=f"top:{top:.2%}", title=text)
         for top, text, style in apart(labels)
     )
+
+
+def _short(label: str) -> str:
+    """Return a label that fits beside a plot: names of nodes differ at their ends."""
+    return label if len(label) <= _LETTERS else "…" + label[1 - _LETTERS :]
 
 
 def apart(labels: Iterable[Label], gap: float = _GAP) -> list[Label]:

@@ -18,7 +18,7 @@ from stressnet.report.timeline import timeline
 _ICONS: dict[Outcome, tuple[str, str]] = {
     "pass": ("#00795c", "M16 2a14 14 0 1 0 .1 0z"),
     "fail": ("#c23b0e", "M10 2h12l8 8v12l-8 8h-12l-8-8v-12z"),
-    "inconclusive": ("#8a6200", "M16 0l16 16-16 16-16-16z"),
+    "inconclusive": ("#8a6200", "M4 1h24l3 3v24l-3 3h-24l-3-3v-24z"),
 }
 
 

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from stressnet.report.cast import Cast
+from stressnet.report.legend import node_button
 from stressnet.report.markup import Markup, join, tag
 from stressnet.report.page import Entry, Judgement, Page
 from stressnet.report.scale import moment
 from stressnet.report.signs import sign, worded
-from stressnet.report.timeline import node_button
 
 _CHIPS = 12
 """Nodes of a check that are shown at once; more fold."""

@@ -11,8 +11,8 @@ _SHAPES = {
         ("cut", "M5.2 5.2l5.6 5.6M10.8 5.2l-5.6 5.6"),
     ),
     "inconclusive": (
-        ("disc", "M8 0l8 8-8 8-8-8z"),
-        ("cut", "M5.9 6.1a2.1 2.1 0 1 1 3.3 1.7q-1.2.7-1.2 1.7M8 12.2v.1"),
+        ("disc", "M2 .5h12l1.5 1.5v12l-1.5 1.5h-12l-1.5-1.5v-12z"),
+        ("cut", "M5.4 5.6a2.6 2.5 0 1 1 4.2 2q-1.6.9-1.6 2.1M8 12.6v.1"),
     ),
 }
 _SAME = {"achieved": "pass", "not achieved": "fail", "not measured": "inconclusive"}

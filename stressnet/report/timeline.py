@@ -7,8 +7,9 @@ from itertools import chain
 from typing import get_args
 
 from stressnet.report import svg
-from stressnet.report.cast import FEW, Cast, region_colour
+from stressnet.report.cast import Cast
 from stressnet.report.charts import chart
+from stressnet.report.legend import controls
 from stressnet.report.markup import Markup, join, tag
 from stressnet.report.page import Achieved, Band, Page
 from stressnet.report.scale import Scale, moment, time_scale
@@ -18,8 +19,8 @@ _LANES = 14
 """Faults that share a label share a lane; with more labels than this, those of a kind do."""
 _NEAR = 0.03
 """Marks closer than this share of the axis are written as one."""
-_LETTER = 0.0078
-"""About how wide a letter of a lane is, as a share of the axis: 7 of 900 pixels."""
+_LETTER_EM = 0.62
+"""How wide a letter of a lane is in wide fonts."""
 
 Stretch = tuple[float, float]
 
@@ -42,8 +43,8 @@ def timeline(page: Page, cast: Cast) -> Markup:
         data_begin=time.low,
         data_end=time.high,
     )
-    controls = _controls(cast) if cast.nodes else Markup()
-    return tag("section", tag("h2", "Timeline"), controls, figure, id="timeline")
+    above = controls(cast) if cast.nodes else Markup()
+    return tag("section", tag("h2", "Timeline"), above, figure, id="timeline")
 
 
 def _time(page: Page) -> Scale:
@@ -143,11 +144,10 @@ def _grouped(bands: Sequence[Band]) -> Mapping[str, Sequence[Band]]:
 
 def _lane(label: str, bands: Sequence[Band], time: Scale) -> Markup:
     said, text = _said(bands, time)
-    # The words begin where the first fault does, or end where the last does if they would not fit.
-    begin, end = (time.share(at) for at in (bands[0].begin_s, max(_end(band, time) for band in bands)))
-    room = 1 - _LETTER * len(label + text)
-    place = f"left:{begin:.2%}" if begin <= room else f"right:{min(1 - end, max(0.0, room)):.2%}"
-    words = tag("p", tag("b", label), " ", said, style=place)
+    # The words begin where the first fault does, or as far before as it takes to fit.
+    begin = time.share(bands[0].begin_s)
+    place = f"left:max(0px,min({begin:.2%},100% - {_LETTER_EM * len(label + text):.0f}em))"
+    words = tag("p", tag("b", label), tag("span", said), style=place)
     bars = (
         tag(
             "i",
@@ -216,69 +216,3 @@ def _marks(page: Page, time: Scale) -> Iterator[Markup]:
             for at, number in group
         )
         yield tag("span", *links, class_="marks", style=_left(group[0][0], time))
-
-
-def _controls(cast: Cast) -> Markup:
-    return tag("div", _views(cast), _nodes(cast), _regions(cast), class_="controls")
-
-
-def _views(cast: Cast) -> Markup:
-    words = "By region" if len(cast.order) > 1 else "All nodes summed up"
-    views = (
-        tag(
-            "label",
-            tag("input", type="radio", name="view", id=identity, checked=checked),
-            tag("span", label),
-        )
-        for identity, label, checked in (
-            ("show-nodes", "Every node", not cast.crowd),
-            ("show-regions", words, cast.crowd),
-        )
-    )
-    return tag("fieldset", tag("legend", "Show"), *views)
-
-
-def _nodes(cast: Cast) -> Markup:
-    """Return the legend of nodes: what colours mean, a filter, and a button for each."""
-    buttons = (node_button(node, cast) for node in cast.nodes)
-    find = tag(
-        "input", type="search", placeholder="Find nodes…", aria_label="Find nodes", class_="find scripted"
-    )
-    clear = tag("button", "Clear", type="button", class_="clear scripted", disabled=True)
-    hint = tag(
-        "span", "Point at a line, or choose nodes here, to follow them through all charts.", class_="scripted"
-    )
-    head = tag("div", tag("span", _key(cast), class_="key"), find, clear, hint, class_="head")
-    return tag("div", head, tag("div", *buttons, class_="chips"), class_="legend by-node")
-
-
-def _key(cast: Cast) -> Markup:
-    if not cast.named:
-        return Markup(f"{len(cast.nodes)} nodes")
-    named = join([tag("i", class_="swatch named k0"), f"{len(cast.named)} named by a check"])
-    others = len(cast.nodes) - len(cast.named)
-    return join([named, tag("i", class_="swatch muted"), f"{others} others"]) if others else named
-
-
-def node_button(node: str, cast: Cast) -> Markup:
-    """Return a button that follows a node through all charts."""
-    region = cast.regions[node]
-    return tag(
-        "button",
-        tag("i", class_=f"swatch {cast.style(node)}"),
-        node,
-        tag("small", region) if region else Markup(),
-        type="button",
-        class_="chip",
-        data_n=cast.numbers[node],
-        aria_pressed="false",
-    )
-
-
-def _regions(cast: Cast) -> Markup:
-    chips = (
-        tag("span", tag("i", class_=f"swatch {region_colour(number)}"), region or "all nodes", class_="chip")
-        for number, region in enumerate(cast.order[: 2 * FEW])
-    )
-    hint = tag("span", "Line: median; band: from the least to the greatest node.")
-    return tag("div", tag("div", *chips, hint, class_="head"), class_="legend by-region")

@@ -140,3 +140,28 @@ def test_nothing_is_wider_than_a_phone(tmp_path: Path) -> None:
         tmp_path,
     )
     assert told == [390, 0, "yes"]
+
+
+@pytest.mark.parametrize("name", ["stuck", "storm"])
+def test_no_label_of_a_chart_covers_another(name: str, tmp_path: Path) -> None:
+    """Ticks, labels of lines and moments on the axis each have room of their own, in both views."""
+    told = acted(
+        render(getattr(some_pages, name)()),
+        """
+        const labels = () => [...document.querySelectorAll(".tick, .end, .axis > span, .axis > .gutter")]
+            .map((label) => [label.textContent, label.getBoundingClientRect()]).filter(([, box]) => box.width > 0);
+        const covers = (one, other) => one.left < other.right && other.left < one.right
+            && one.top + 2 < other.bottom && other.top + 2 < one.bottom;
+        const covered = () => {
+            const all = labels(), found = [];
+            for (const [i, [text, box]] of all.entries())
+                for (const [other, its] of all.slice(i + 1)) if (covers(box, its)) found.push([text, other]);
+            return [all.length > 40, found];
+        };
+        const nodes = covered();
+        document.getElementById("show-regions").click();
+        return [nodes, covered()];
+        """,
+        tmp_path,
+    )
+    assert told == [[True, []], [True, []]]
