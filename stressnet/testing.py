@@ -19,6 +19,8 @@ from stressnet.faults.declared import with_declared
 from stressnet.plan import Plan
 
 T = TypeVar("T")
+_REMEMBERED_S = 60.0
+"""How long a fault that is over is still listed."""
 
 
 class _Selector(selectors.SelectSelector):
@@ -74,6 +76,7 @@ class MemoryNet:
         self._kinds = with_declared(plan.faults)
         self._faults: dict[str, Standing] = {}
         self._lease: dict[str, float] = {}
+        self._next = 1
         self.log: list[tuple[float, str, str]] = []
         """When which fault was put on and ended: (time, "on" or how it ended, its words)."""
 
@@ -86,6 +89,9 @@ class MemoryNet:
             raise AgentError("no agent answers")
         now = asyncio.get_running_loop().time()
         for name, one in list(self._faults.items()):
+            if one.over and now > one.until + _REMEMBERED_S:
+                del self._faults[name]
+                continue
             end = min([at for at in (one.fault.ends_at, self._lease.get(name, 0.0)) if at], default=0.0)
             if not one.over and end and end <= now:
                 self._end(name, "ended", end)
@@ -101,8 +107,9 @@ class MemoryNet:
         if self.refuses:
             raise AgentError(self.refuses)
         fault = replace(
-            compose(wish, self.plan, self.seen.observation, now, seed), id=f"f{len(self._faults) + 1}"
+            compose(wish, self.plan, self.seen.observation, now, seed), id=f"f{self._next}"
         )
+        self._next += 1
         momentary = self._kinds[fault.kind].momentary
         self._faults[fault.id] = Standing(
             fault, "ended" if momentary else "on", now, now if momentary else 0.0, {}, 0
@@ -123,7 +130,7 @@ class MemoryNet:
         """Renew leases."""
         now = self._check()
         for name in ids:
-            if not self._faults[name].over:
+            if name in self._faults and not self._faults[name].over:
                 self._lease[name] = now + LEASE_S
 
     async def standing(self) -> Sequence[Standing]:

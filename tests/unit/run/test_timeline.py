@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -37,10 +38,10 @@ class Trial:
             journal = RunJournal(self.path, lambda: (loop.time(), loop.time()))
             timeline = TimelineRun(Timeline(steps, duration_s, 0.0), self.net, journal, 7, self.call_nodes)
             other = asyncio.create_task(beside(self.net)) if beside else None
-            await timeline.run(**more)
+            with closing(journal):
+                await timeline.run(**more)
             if other:
                 await other
-            journal.close()
 
         run_virtual(main)
 
@@ -182,6 +183,8 @@ def test_without_signs_of_life_faults_end_by_themselves(trial: Trial) -> None:
         assert trial.net.log[-1][1] == "ended"
         assert trial.net.log[-1][0] <= 41.0
         task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        journal.close()
 
     run_virtual(main)
 
@@ -197,6 +200,7 @@ def test_an_interrupted_timeline_heals(trial: Trial) -> None:
         await asyncio.sleep(30)
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
+        journal.close()
 
     run_virtual(main)
     assert trial.log == [(5.0, "on"), (30.0, "healed")]
