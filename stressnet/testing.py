@@ -106,9 +106,7 @@ class MemoryNet:
         now = self._check()
         if self.refuses:
             raise AgentError(self.refuses)
-        fault = replace(
-            compose(wish, self.plan, self.seen.observation, now, seed), id=f"f{self._next}"
-        )
+        fault = replace(compose(wish, self.plan, self.seen.observation, now, seed), id=f"f{self._next}")
         self._next += 1
         momentary = self._kinds[fault.kind].momentary
         self._faults[fault.id] = Standing(
