@@ -42,7 +42,8 @@ _OPENED = {"streams_opened": "Streams opened", "discoveries": "Discoveries"}
 
 def page_of(record: Record, verdict: Verdict) -> Page:
     """Return all that the report of a run shows."""
-    begun = float(record.run["begun_at"])
+    timeline = record.phases.get("timeline")
+    begun = timeline.begun if timeline else float(record.run["begun_at"])
     variant = record.run["variant"]
     return Page(
         title=record.run["name"] + (f" · {variant}" if variant else ""),
