@@ -1,0 +1,1 @@
+"""What is asked of a record, and the statistics by which its figures are told from noise."""
