@@ -24,7 +24,7 @@ LEAST_CHANGE = 2.5
 FILTERED = 5
 """Samples of which the median is taken: what lasts for one or two is an odd sample, no spike."""
 _GRID = 60
-"""Places a spike and the begin of a ramp are looked for at first: all pairs of 480 samples would take 0.1 s."""
+"""About as many places are tried first for a spike and for the begin of a ramp: all of 480 samples would take 0.1 s."""
 
 Form = Literal["flat", "spike", "step", "ramp"]
 
@@ -133,10 +133,11 @@ def _bent(smooth: Points, begin: int) -> Points:
 
 
 def _bend(smooth: Points) -> int:
-    """Return the number of the sample at which a ramp that was flat before leaves least."""
-    count = len(smooth)
-    places = range(LEAST_SIDE, count - LEAST_SIDE + 1, max(1, count // _GRID))
-    return min(places, key=lambda begin: line(_bent(smooth, begin))[2])
+    """Return the number of the sample at which a ramp that was flat before leaves least, of those on a grid."""
+    stride = max(1, len(smooth) // _GRID)
+    thinned = smooth[::stride]
+    places = range(-(-LEAST_SIDE // stride), (len(smooth) - LEAST_SIDE) // stride)
+    return stride * min(places, key=lambda begin: line(_bent(thinned, begin))[2])
 
 
 def _step(sums: Sums, count: int) -> int:
