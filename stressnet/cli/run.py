@@ -7,37 +7,13 @@ from pathlib import Path
 
 import click
 
-from stressnet.cli.options import SEED, json_option
+from stressnet.cli.options import json_option
+from stressnet.cli.run_options import again, run_options
 
 
 @click.command("run", short_help="Run a fault plan, and give a verdict.")
-@click.argument("plan", type=click.Path(path_type=Path))
+@run_options
 @click.option("--variant", help="Which variant of the plan. [default: its first]")
-@click.option(
-    "--set", "sets", multiple=True, metavar="KEY=VALUE", help="Override a value of the plan or its topology."
-)
-@click.option("--seed", type=SEED, help="Take this seed instead of the plan's.")
-@click.option(
-    "--kinds",
-    "kinds",
-    multiple=True,
-    type=click.Path(path_type=Path, exists=True, file_okay=False),
-    help="A folder with kinds of your own.",
-)
-@click.option(
-    "--backend",
-    type=click.Choice(["auto", "netns", "docker"]),
-    default="auto",
-    show_default=True,
-    help="What runs the nodes. auto: docker where an engine answers that has the images, else netns.",
-)
-@click.option(
-    "--out",
-    type=click.Path(path_type=Path, file_okay=False),
-    default=Path("runs"),
-    show_default=True,
-    help="Folder of records; each gets a folder below it.",
-)
 @click.option("--keep", is_flag=True, help="Leave the net up afterwards, to look at it.")
 @json_option
 def command(
@@ -78,14 +54,3 @@ def command(
     else:
         print_verdict(path, verdict)
     sys.exit(verdict.exit_code)
-
-
-def again(
-    plan: Path, variant: str, sets: tuple[str, ...], seed: int, kinds: tuple[Path, ...], backend: str
-) -> tuple[str, ...]:
-    """Return the command that does the same again."""
-    words = ["stressnet", "run", str(plan)]
-    words += ["--variant", variant] if variant else []
-    words += [word for one in sets for word in ("--set", one)]
-    words += [word for one in kinds for word in ("--kinds", str(one))]
-    return (*words, "--seed", str(seed), "--backend", backend)

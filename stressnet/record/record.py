@@ -84,6 +84,12 @@ class Record:
         """Whether the run went on to its end."""
         return any(event["event"] == "phase" and event["phase"] == "over" for event in self.events)
 
+    @property
+    def incomplete(self) -> str:
+        """Why the run did not go on to its end; empty where it did."""
+        stopped = next((event for event in self.events if event["event"] == "stopped"), None)
+        return str(stopped["why"]) if stopped else "" if self.over else "it did not come to its end"
+
     @cached_property
     def now(self) -> float:
         """The end of what is known, Unix time."""

@@ -14,6 +14,7 @@ from stressnet.backends.base import Backend
 from stressnet.checks.verdict import Verdict, judge
 from stressnet.engine.choose import backend_for
 from stressnet.engine.links import look_at_links
+from stressnet.engine.recheck import write_verdict
 from stressnet.engine.run.calls import Caller
 from stressnet.engine.run.collect import collect_logs
 from stressnet.engine.run.facts import host_facts, images, versions
@@ -101,8 +102,9 @@ async def run(scenario: Scenario, asked: Asked, screen: Screen) -> tuple[Path, V
                 journal.note("phase", phase="down")
     finally:
         journal.close()
-    verdict = judge(Record(path), scenario.checks)
-    runs.write_json(path / runs.VERDICT, verdict.to_raw())
+    record = Record(path)
+    verdict = judge(record, scenario.checks)
+    write_verdict(record, verdict)
     return path, verdict
 
 
