@@ -18,7 +18,7 @@ from rich.text import Text
 from stressnet.cli.prove_text import done_words, proof_table
 from stressnet.cli.terminal import console
 from stressnet.engine.prove import Done, Proof, Turn
-from stressnet.engine.run.stages import View
+from stressnet.engine.run.phases import View
 from stressnet.spec.units import format_duration
 
 

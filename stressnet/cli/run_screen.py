@@ -16,8 +16,8 @@ from rich.text import Text
 from stressnet.cli.table import summary, table
 from stressnet.cli.terminal import Steps, console
 from stressnet.cli.verdict_text import STYLES
+from stressnet.engine.run.phases import View
 from stressnet.engine.run.scenario import Scenario
-from stressnet.engine.run.stages import View
 from stressnet.engine.status import NetStatus, watch
 from stressnet.errors import AgentError
 from stressnet.record import runs
