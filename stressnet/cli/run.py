@@ -38,6 +38,12 @@ from stressnet.cli.options import SEED, json_option
     show_default=True,
     help="Folder of records; each gets a folder below it.",
 )
+@click.option(
+    "--round",
+    "number",
+    type=click.IntRange(1),
+    help="Do what this round of a soak with the same seed did: rounds have draws of their own.",
+)
 @click.option("--keep", is_flag=True, help="Leave the net up afterwards, to look at it.")
 @json_option
 def command(
@@ -48,6 +54,7 @@ def command(
     kinds: tuple[Path, ...],
     backend: str,
     out: Path,
+    number: int | None,
     keep: bool,
     as_json: bool,
 ) -> None:
@@ -69,6 +76,9 @@ def command(
         plan, sets=sets, kinds=kinds, seed=seed, backend=backend, variant=variant, mark=unique_mark()
     )[0]
     words = again(plan, scenario.variant, sets, scenario.seed, kinds, scenario.plan.backend)
+    if number is not None:
+        scenario = scenario.of_round(number)
+        words = (*words, "--round", str(number))
     asked = Asked(out, words, plan.read_text(encoding="utf-8"), keep)
     verdict: Verdict
     with RunScreen(scenario, quiet=as_json) as screen:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -15,13 +16,13 @@ from stressnet.checks.verdict import Verdict, judge
 from stressnet.engine.choose import backend_for
 from stressnet.engine.links import look_at_links
 from stressnet.engine.run.calls import Caller
-from stressnet.engine.run.collect import collect_logs
+from stressnet.engine.run.collect import LOG_BYTES, collect_logs
 from stressnet.engine.run.facts import host_facts, images, versions
 from stressnet.engine.run.net import LiveNet
 from stressnet.engine.run.scenario import Scenario
 from stressnet.engine.run.settle import NotSettled, settle
 from stressnet.engine.run.timeline import TimelineRun
-from stressnet.engine.run.watch import Watch
+from stressnet.engine.run.watch import Room, Watch, unlimited
 from stressnet.engine.up import Report, up
 from stressnet.errors import StressnetError
 from stressnet.plan import Plan
@@ -71,6 +72,28 @@ class Asked:
     """Leave the net up."""
 
 
+@dataclass(frozen=True, slots=True)
+class Before:
+    """How far a net had come before a run on it began: what was before is not part of its record."""
+
+    at: float = 0.0
+    """Unix time."""
+    logs: Mapping[str, str] = field(default_factory=dict)
+    """By node, the place where its log ended."""
+    bypassed: Mapping[str, int] = field(default_factory=dict)
+    """By link, packets that had tried to get around control."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much a record may take of the disk."""
+
+    room: Room = unlimited
+    """Asked before samples are written."""
+    log_bytes: int = LOG_BYTES
+    """Of each node."""
+
+
 async def run(scenario: Scenario, asked: Asked, screen: Screen) -> tuple[Path, Verdict]:
     """Do one run; return its record and what it amounts to.
 
@@ -82,7 +105,7 @@ async def run(scenario: Scenario, asked: Asked, screen: Screen) -> tuple[Path, V
     ttl_s = scenario.settling.timeout_s + scenario.settling.baseline_s + scenario.timeline.duration_s
     plan = replace(scenario.plan, ttl_s=ttl_s + scenario.timeline.observe_s + _MARGIN_S)
     scenario = replace(scenario, plan=plan)
-    _write_down(path, scenario, asked)
+    write_down(path, scenario, asked)
     backend = backend_for(plan.backend, plan.net)
     journal = RunJournal(path / runs.JOURNAL)
     try:
@@ -93,7 +116,7 @@ async def run(scenario: Scenario, asked: Asked, screen: Screen) -> tuple[Path, V
             journal.note("stopped", why=_words(error, "the net did not come up"))
             raise
         try:
-            await _live(scenario, backend, path, journal, screen)
+            await live(scenario, backend, path, journal, screen)
         finally:
             if not asked.keep:
                 await asyncio.shield(backend.destroy(data=True))
@@ -106,7 +129,8 @@ async def run(scenario: Scenario, asked: Asked, screen: Screen) -> tuple[Path, V
     return path, verdict
 
 
-def _write_down(path: Path, scenario: Scenario, asked: Asked) -> None:
+def write_down(path: Path, scenario: Scenario, asked: Asked) -> None:
+    """Write into a record what was asked, before anything is done."""
     facts = {
         "version": 1,
         "name": scenario.name,
@@ -131,17 +155,28 @@ def _write_down(path: Path, scenario: Scenario, asked: Asked) -> None:
     runs.write_json(path / runs.RUN, facts)
 
 
-async def _live(
-    scenario: Scenario, backend: Backend, path: Path, journal: RunJournal, screen: Screen
+async def live(
+    scenario: Scenario,
+    backend: Backend,
+    path: Path,
+    journal: RunJournal,
+    screen: Screen,
+    before: Before | None = None,
+    limits: Limits = Limits(),  # it is frozen
 ) -> None:
-    """From a net that is up to a record that is complete; what interrupts is noted, and goes no further."""
-    watch = Watch(path, backend, journal, scenario.checks)
+    """From a net that is up to a record that is complete; what interrupts is noted, and goes no further.
+
+    `before`: the net has been up for longer. Then the timeline begins also where the net does not settle: that it can
+    was seen before, and that it no longer does is for checks to find.
+    """
+    since = before or Before()
+    watch = Watch(path, backend, journal, scenario.checks, since.at, limits.room)
     net = LiveNet(scenario.plan, backend, path / runs.SAMPLES)
     timeline = TimelineRun(scenario.timeline, net, journal, scenario.seed, Caller(scenario.plan, backend))
     view = View(path, scenario.plan, backend, timeline, watch)
     watching = [asyncio.create_task(watch.run()), asyncio.create_task(screen.watch(view))]
     try:
-        await _phases(scenario, backend, journal, timeline, screen)
+        await _phases(scenario, backend, journal, timeline, screen, before)
     except (NotSettled, StressnetError, ExceptionGroup) as error:
         journal.note("stopped", why=_words(error, "a step failed"))
     except asyncio.CancelledError:
@@ -152,19 +187,35 @@ async def _live(
         await asyncio.gather(*watching, return_exceptions=True)
         journal.note("phase", phase="over")
         with suppress(StressnetError, OSError):
-            await asyncio.shield(_collect(scenario, backend, path, journal, watch))
+            await asyncio.shield(_collect(scenario, backend, path, journal, watch, since, limits))
         watch.close()
 
 
 async def _phases(
-    scenario: Scenario, backend: Backend, journal: RunJournal, timeline: TimelineRun, screen: Screen
+    scenario: Scenario,
+    backend: Backend,
+    journal: RunJournal,
+    timeline: TimelineRun,
+    screen: Screen,
+    before: Before | None,
 ) -> None:
     settling = scenario.settling
     journal.note("phase", phase="settle")
     screen.phase("settle", 0.0)
     links = await look_at_links(backend)
-    journal.note("control", problem=links.packets_problem, streams=links.streams_problem, relays=links.relays)
-    await settle(scenario.plan, backend, settling)
+    journal.note(
+        "control",
+        problem=links.packets_problem,
+        streams=links.streams_problem,
+        relays=links.relays,
+        bypassed=dict(before.bypassed) if before else {},
+    )
+    try:
+        await settle(scenario.plan, backend, settling)
+    except NotSettled as error:
+        if before is None:
+            raise
+        journal.note("not settled", why=str(error))
     journal.note("phase", phase="baseline")
     screen.phase("baseline", settling.baseline_s)
     await asyncio.sleep(settling.baseline_s)
@@ -177,11 +228,17 @@ async def _phases(
 
 
 async def _collect(
-    scenario: Scenario, backend: Backend, path: Path, journal: RunJournal, watch: Watch
+    scenario: Scenario,
+    backend: Backend,
+    path: Path,
+    journal: RunJournal,
+    watch: Watch,
+    since: Before,
+    limits: Limits,
 ) -> None:
     await watch.fetch()
     await watch.judge()
-    await collect_logs(scenario.plan, backend, path, journal)
+    await collect_logs(scenario.plan, backend, path, journal, since.logs, limits.log_bytes)
 
 
 def _words(error: BaseException, otherwise: str) -> str:
