@@ -74,10 +74,14 @@ def no_bypass(record: Record, _: Nothing) -> Finding:
     problems = [
         str(event["problem"]) for event in record.events if event["event"] == "control" and event["problem"]
     ]
+    before: dict[str, int] = {}  # where the net was up before the run
+    for event in record.events:
+        before.update(event.get("bypassed") or {} if event["event"] == "control" else {})
     around: dict[str, int] = {}
     for row in record.links:
-        if row.bypassed:
-            around[f"{row.source} > {row.target}"] = row.bypassed
+        link = f"{row.source} > {row.target}"
+        if row.bypassed > before.get(link, 0):
+            around[link] = row.bypassed - before.get(link, 0)
     lines = (*problems, *(f"{link}: {count} packets" for link, count in around.items()))
     if problems and record.faults:
         return Finding("inconclusive", f"links are not under control: {problems[0]}", (), None, lines)

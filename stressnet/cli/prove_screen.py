@@ -19,6 +19,7 @@ from stressnet.cli.prove_text import done_words, proof_table
 from stressnet.cli.terminal import console
 from stressnet.engine.prove import Done, Proof, Turn
 from stressnet.engine.run.phases import View
+from stressnet.engine.run.scenario import Scenario
 from stressnet.spec.units import format_duration
 
 
@@ -32,7 +33,7 @@ class OneRun:
     def step(self, name: str, done: int, total: int) -> None:
         """Of how the net comes up nothing is shown."""
 
-    def begun(self, path: Path) -> None:
+    def begun(self, scenario: Scenario, path: Path) -> None:
         """Of where the record lies nothing is shown: most are removed again."""
 
     def phase(self, name: str, seconds: float) -> None:

@@ -5,20 +5,20 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
 from stressnet.backends.base import Backend
 from stressnet.engine.links import look_at_links
 from stressnet.engine.run.calls import Caller
-from stressnet.engine.run.collect import collect_logs
+from stressnet.engine.run.collect import LOG_BYTES, collect_logs
 from stressnet.engine.run.net import LiveNet
 from stressnet.engine.run.resume import Progress
 from stressnet.engine.run.scenario import Scenario
 from stressnet.engine.run.settle import NotSettled, settle
 from stressnet.engine.run.timeline import TimelineRun
-from stressnet.engine.run.watch import Watch
+from stressnet.engine.run.watch import Room, Watch, unlimited
 from stressnet.engine.up import Report
 from stressnet.errors import StressnetError
 from stressnet.plan import Plan
@@ -30,8 +30,8 @@ from stressnet.record.record import PHASES
 class Screen(Report, Protocol):
     """Who is told how far a run has come, also of the stages before a net is up."""
 
-    def begun(self, path: Path) -> None:
-        """The record lies there."""
+    def begun(self, scenario: Scenario, path: Path) -> None:
+        """This begins, and its record lies there."""
 
     def phase(self, name: str, seconds: float) -> None:
         """A phase has begun, which takes so long; 0: nobody knows."""
@@ -51,6 +51,28 @@ class View:
     watch: Watch
 
 
+@dataclass(frozen=True, slots=True)
+class Before:
+    """How far a net had come before a run on it began: what was before is not part of its record."""
+
+    at: float = 0.0
+    """Unix time."""
+    logs: Mapping[str, str] = field(default_factory=dict)
+    """By node, the place where its log ended."""
+    bypassed: Mapping[str, int] = field(default_factory=dict)
+    """By link, packets that had tried to get around control."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much a record may take of the disk."""
+
+    room: Room = unlimited
+    """Asked before samples are written."""
+    log_bytes: int = LOG_BYTES
+    """Of each node."""
+
+
 async def live(
     scenario: Scenario,
     backend: Backend,
@@ -58,21 +80,25 @@ async def live(
     journal: RunJournal,
     screen: Screen,
     progress: Progress | None = None,
+    *,
+    before: Before | None = None,
+    limits: Limits = Limits(),  # it is frozen
 ) -> None:
     """Go through all phases of a scenario on a net that is up, and complete its record.
 
     With `progress` it goes on from there. What interrupts is noted in the journal, and goes no further: there is a
-    record of it all the same.
+    record of it all the same. `before`: the net has been up for longer. Then the timeline begins also where the net
+    does not settle: that it can was seen before, and that it no longer does is for checks to find.
     """
-    watch = Watch(path, backend, journal, scenario.checks)
+    since = before or Before()
+    watch = Watch(path, backend, journal, scenario.checks, since.at, limits.room)
     net = LiveNet(scenario.plan, backend, path / runs.SAMPLES)
     timeline = TimelineRun(scenario.timeline, net, journal, scenario.seed, Caller(scenario.plan, backend))
     view = View(path, scenario.plan, backend, timeline, watch)
     watching = [asyncio.create_task(watch.run()), asyncio.create_task(screen.watch(view))]
+    phases = _Phases(scenario, backend, journal, timeline, screen, before)
     try:
-        await _Phases(scenario, backend, journal, timeline, screen).run(
-            progress or Progress(), fresh=not progress
-        )
+        await phases.run(progress or Progress(), fresh=not progress)
     except (NotSettled, StressnetError, ExceptionGroup) as error:
         journal.note("stopped", why=why(error, "a step failed"))
     except asyncio.CancelledError:
@@ -83,7 +109,7 @@ async def live(
         await asyncio.gather(*watching, return_exceptions=True)
         journal.note("phase", phase="over")
         with suppress(StressnetError, OSError):
-            await asyncio.shield(_collect(scenario, backend, path, journal, watch))
+            await asyncio.shield(_collect(scenario, backend, path, journal, watch, since, limits))
         watch.close()
 
 
@@ -94,6 +120,7 @@ class _Phases:
     journal: RunJournal
     timeline: TimelineRun
     screen: Screen
+    before: Before | None
 
     async def run(self, progress: Progress, *, fresh: bool) -> None:
         does: Mapping[str, tuple[float, Callable[[float], Awaitable[None]]]] = {
@@ -113,8 +140,14 @@ class _Phases:
     async def _settle(self, _: float) -> None:
         links = await look_at_links(self.backend)
         said = {"problem": links.packets_problem, "streams": links.streams_problem, "relays": links.relays}
-        self.journal.note("control", **said)
-        await settle(self.scenario.plan, self.backend, self.scenario.settling)
+        bypassed = dict(self.before.bypassed) if self.before else {}
+        self.journal.note("control", **said, bypassed=bypassed)
+        try:
+            await settle(self.scenario.plan, self.backend, self.scenario.settling)
+        except NotSettled as error:
+            if self.before is None:
+                raise
+            self.journal.note("not settled", why=str(error))
 
     async def _baseline(self, passed_s: float) -> None:
         await asyncio.sleep(max(0.0, self.scenario.settling.baseline_s - passed_s))
@@ -127,11 +160,17 @@ class _Phases:
 
 
 async def _collect(
-    scenario: Scenario, backend: Backend, path: Path, journal: RunJournal, watch: Watch
+    scenario: Scenario,
+    backend: Backend,
+    path: Path,
+    journal: RunJournal,
+    watch: Watch,
+    since: Before,
+    limits: Limits,
 ) -> None:
     await watch.fetch()
     await watch.judge()
-    await collect_logs(scenario.plan, backend, path, journal)
+    await collect_logs(scenario.plan, backend, path, journal, since.logs, limits.log_bytes)
 
 
 def why(error: BaseException, otherwise: str) -> str:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from stressnet.compile import check_programs, compile_plan, meaning_of
 from stressnet.engine.plan_topology import choose_backend, install_hints, relay_of
 from stressnet.errors import InputError, Problem
 from stressnet.faultplan.compile import compile_timeline
+from stressnet.faultplan.draw import own_seed
 from stressnet.faultplan.questions import questions
 from stressnet.faultplan.read import Document, chosen_variant, read_fault_plan
 from stressnet.faultplan.timeline import Timeline
@@ -57,6 +58,13 @@ class Scenario:
     settling: Settling
     checks: tuple[dict[str, Any], ...]
     """Each with name, check and parameters, as the file says them."""
+    redraw: Callable[[int], Timeline] | None = field(default=None, repr=False, compare=False)
+    """Return the timeline as another seed draws it, for the same net; None: it is always the same."""
+
+    def of_round(self, number: int) -> Scenario:
+        """Return what a round of a soak does: on the same net, with a seed of the round's own. They count from 1."""
+        seed = own_seed(self.plan.seed, f"round {number}")
+        return replace(self, seed=seed, timeline=self.redraw(seed) if self.redraw else self.timeline)
 
 
 def load_scenarios(
@@ -122,6 +130,7 @@ def _scenario(
         timeline=compile_timeline(document, plan, plan.seed),
         settling=Settling(settle.timeout, settle.height, settle.synced, settle.baseline),
         checks=questions(document, plan)[0],
+        redraw=lambda seed: compile_timeline(document, plan, seed),
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -53,7 +53,7 @@ async def run(scenario: Scenario, asked: Asked, screen: Screen) -> tuple[Path, V
     and the net is taken down. StageError where the net does not come up: then nothing is left but the record.
     """
     path = runs.new_run(asked.root, scenario.name, time.time())
-    screen.begun(path)
+    screen.begun(scenario, path)
     ttl_s = scenario.settling.timeout_s + scenario.settling.baseline_s + scenario.timeline.duration_s
     plan = replace(scenario.plan, ttl_s=ttl_s + scenario.timeline.observe_s + _MARGIN_S)
     scenario = replace(scenario, plan=plan)
@@ -71,7 +71,7 @@ async def run(scenario: Scenario, asked: Asked, screen: Screen) -> tuple[Path, V
     return path, _judged(path, scenario)
 
 
-async def resume(path: Path, screen_of: Callable[[Scenario], Screen], *, keep: bool) -> tuple[Path, Verdict]:
+async def resume(path: Path, screen: Screen, *, keep: bool) -> tuple[Path, Verdict]:
     """Go on with a run whose controller died, on its net, where its journal ends.
 
     UsageError where it came to its end, or its net is gone.
@@ -87,8 +87,7 @@ async def resume(path: Path, screen_of: Callable[[Scenario], Screen], *, keep: b
     with closing(RunJournal(path / runs.JOURNAL)) as journal:
         journal.note("resumed", phase=progress.phase, elapsed_s=round(progress.elapsed_s, 3))
         await _heal_what_was_on(record, backend, journal)
-        screen = screen_of(scenario)
-        screen.begun(path)
+        screen.begun(scenario, path)
         async with _taken_down(plan, backend, journal, keep=keep):
             await live(scenario, backend, path, journal, screen, progress)
     return path, _judged(path, scenario)
