@@ -84,7 +84,7 @@ def command(
     first = next(iter(scenarios.values()))
     expected = {turn.variant: one.expected for turn, one in scenarios.items()}
     folder = new_proof(out, first.name, time.time())
-    source = plan.read_text(encoding="utf-8")
+    source = Path(first.file).read_text(encoding="utf-8")
     facts = {"version": 1, "plan": first.name, "file": str(plan), "begun_at": time.time()}
     facts |= {"runs": runs, "at_once": at_once, "at_least": round(at_least, 6), "seed": first.seed}
 

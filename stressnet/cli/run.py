@@ -68,7 +68,7 @@ def command(
             if number is not None:
                 scenario = scenario.of_round(number)
                 words = (*words, "--round", str(number))
-            asked = Asked(out, words, plan.read_text(encoding="utf-8"), keep)
+            asked = Asked(out, words, Path(scenario.file).read_text(encoding="utf-8"), keep)
             path, verdict = asyncio.run(run(scenario, asked, screen))
     if as_json:
         print_json({"run": str(path), **verdict.to_raw()})

@@ -10,21 +10,8 @@ import click
 
 from stressnet.cli.options import SEED
 
-
-class PlanFile(click.ParamType):  # type: ignore[type-arg]  # generic only in the newest click
-    """A fault plan: a file, or the name of one that comes with stressnet."""
-
-    name = "file"
-
-    def convert(self, value: Any, parameter: click.Parameter | None, context: click.Context | None) -> Path:
-        """Return the path of the file."""
-        from stressnet.resources import fault_plan
-
-        return fault_plan(Path(value))
-
-
 _OPTIONS = (
-    click.argument("plan", type=PlanFile()),
+    click.argument("plan", type=click.Path(path_type=Path)),
     click.option(
         "--set",
         "sets",

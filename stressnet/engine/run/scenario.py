@@ -19,6 +19,7 @@ from stressnet.faultplan.read import Document, chosen_variant, read_fault_plan
 from stressnet.faultplan.timeline import Timeline
 from stressnet.images.relay import PROGRAM
 from stressnet.plan import Plan, Sampling
+from stressnet.resources import fault_plan
 from stressnet.spec.kinds import Kinds
 from stressnet.spec.load import Loaded, load, loaded_from
 from stressnet.spec.words import show
@@ -80,9 +81,12 @@ def load_scenarios(
 ) -> list[Scenario]:
     """Return all variants of a plan, or the one that is named; InputError with every problem of all of them.
 
+    A plan that comes with stressnet may be given by its bare name.
+
     `check`: the programs of nodes and of relays must be there. `mark` goes behind the net's name, which several runs
     share.
     """
+    path = fault_plan(path)
     documents = read_fault_plan(path, sets)
     if variant is not None:
         documents = {variant: chosen_variant(documents, variant, path)}
