@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
-from itertools import pairwise
+from itertools import accumulate, pairwise
 
 from stressnet.checks.check import Check, Finding, Nothing
 from stressnet.plan import shorten
@@ -48,11 +49,16 @@ def faults_achieved(record: Record, _: Nothing) -> Finding:
         return Finding("pass", "no faults were asked for", (), None, lines, numbers)
     measured = len(record.faults) - len(silent)
     said = f"{measured} of {len(record.faults)} faults measured, all as asked"
+    if not measured:
+        said = f"{len(record.faults)} faults put on, which cannot be measured"
     return Finding("pass", said, (), None, lines, numbers)
 
 
 def _amiss(record: Record, span: Span) -> str:
-    """Say what was wrong with a fault: the last that was measured of it while it was on, or that it failed to heal."""
+    """Say what was wrong with a fault: the last that was measured of it while it was on, or that it ended too early."""
+    if span.by == "agent":
+        seconds = (span.ended or span.begun) - span.begun
+        return f"{span.step}: {span.fault.asked}: it ended by itself after {seconds:.1f} s, before its time"
     bad = [state for _, state in span.states if state in ("not achieved", "failed")]
     last = span.states[-1][1] if span.states else ""
     if last in ("not achieved", "failed") or (bad and len(bad) > len(span.states) / 2):
@@ -127,7 +133,7 @@ def _sick(record: Record, rows: Sequence[HostSample]) -> Iterator[str]:
 def _others(record: Record, rows: Sequence[HostSample]) -> tuple[float, float]:
     """Return the share of all CPUs that programs outside of this run took on average, and the share of the time in
     which they took most of them and nothing was left."""
-    ours = _ours(record)
+    ours = _Spent(record)
     total = span = crowded = 0.0
     for before, after in pairwise(rows):
         seconds = after.monotonic - before.monotonic
@@ -135,26 +141,30 @@ def _others(record: Record, rows: Sequence[HostSample]) -> tuple[float, float]:
             continue
         busy = (after.busy_s - before.busy_s + after.steal_s - before.steal_s) / seconds / after.cpus
         own = after.agent_cpu_s - before.agent_cpu_s + after.relays_cpu_s - before.relays_cpu_s
-        own += _between(ours, before.monotonic, after.monotonic)
+        own += ours.between(before.monotonic, after.monotonic)
         others = max(0.0, busy - own / seconds / after.cpus)
         total, span = total + others * seconds, span + seconds
         crowded += seconds if others > _OTHERS and busy > _CROWDED else 0.0
     return (total / span, crowded / span) if span else (0.0, 0.0)
 
 
-def _ours(record: Record) -> list[tuple[float, float, float]]:
-    """Return (begun, ended, CPU seconds) of the steps between looks at nodes, by monotonic times."""
-    found = []
-    for looks in record.nodes.values():
-        for before, after in pairwise(looks):
-            if before.pid == after.pid and before.cpu_s is not None and after.cpu_s is not None:
-                found.append((before.monotonic, after.monotonic, max(0.0, after.cpu_s - before.cpu_s)))
-    return sorted(found)
+class _Spent:
+    """The CPU seconds of all nodes of the run, by the monotonic times of the looks at them."""
 
+    def __init__(self, record: Record) -> None:
+        steps = []
+        for looks in record.nodes.values():
+            for before, after in pairwise(looks):
+                if before.pid == after.pid and before.cpu_s is not None and after.cpu_s is not None:
+                    steps.append((after.monotonic, max(0.0, after.cpu_s - before.cpu_s)))
+        steps.sort()
+        self._ends = [ended for ended, _ in steps]
+        self._sums = [0.0, *accumulate(cpu for _, cpu in steps)]
 
-def _between(steps: list[tuple[float, float, float]], since: float, until: float) -> float:
-    """Return the CPU seconds of steps that end within a time."""
-    return sum(cpu for _, ended, cpu in steps if since < ended <= until)
+    def between(self, since: float, until: float) -> float:
+        """Return what was spent in steps that end within a time."""
+        first, last = bisect_right(self._ends, since), bisect_right(self._ends, until)
+        return self._sums[last] - self._sums[first]
 
 
 FAULTS_ACHIEVED = Check(
