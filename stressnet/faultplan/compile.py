@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
+from stressnet.checks.vocabulary import SelectsNodes
 from stressnet.errors import InputError, Problem
 from stressnet.faultplan.against import Against
 from stressnet.faultplan.document import CHECK_NAMES, FaultPlan, Moment, Step, chosen
@@ -13,6 +14,7 @@ from stressnet.faultplan.randomsteps import RandomSteps
 from stressnet.faultplan.read import Document
 from stressnet.faultplan.timeline import Action, Calls, Timeline, TimelineStep, When
 from stressnet.plan import Plan
+from stressnet.spec.fields import Model
 from stressnet.spec.source import Path
 from stressnet.spec.units import format_duration
 from stressnet.spec.words import listing, nearest, show
@@ -151,3 +153,10 @@ class _Compiler:
                 names = [name for name in CHECK_NAMES if getattr(entry, name) is not None]
                 found = f"{listing(names)} together" if names else "no check"
                 self._against.refuse(("checks", number), found, f"one of {listing(CHECK_NAMES)}")
+            else:
+                self._check_selectors(("checks", number, one[0]), one[1])
+
+    def _check_selectors(self, here: Path, parameters: Model) -> None:
+        for name, field in type(parameters).model_fields.items():
+            if any(isinstance(mark, SelectsNodes) for mark in field.metadata):
+                self._against.named((*here, field.alias or name), getattr(parameters, name))

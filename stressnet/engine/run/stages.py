@@ -14,8 +14,9 @@ from stressnet.backends.base import Backend
 from stressnet.checks.verdict import Verdict, judge
 from stressnet.engine.choose import backend_for
 from stressnet.engine.links import look_at_links
+from stressnet.engine.run import answers
 from stressnet.engine.run.calls import Caller
-from stressnet.engine.run.collect import collect_logs
+from stressnet.engine.run.collect import collect_blocks, collect_logs
 from stressnet.engine.run.facts import host_facts, images, versions
 from stressnet.engine.run.net import LiveNet
 from stressnet.engine.run.scenario import Scenario
@@ -140,6 +141,8 @@ async def _live(
     timeline = TimelineRun(scenario.timeline, net, journal, scenario.seed, Caller(scenario.plan, backend))
     view = View(path, scenario.plan, backend, timeline, watch)
     watching = [asyncio.create_task(watch.run()), asyncio.create_task(screen.watch(view))]
+    if answers.are_wanted(scenario.checks):
+        watching.append(asyncio.create_task(answers.keep_asking(scenario.plan, backend, path)))
     try:
         await _phases(scenario, backend, journal, timeline, screen)
     except (NotSettled, StressnetError, ExceptionGroup) as error:
@@ -181,7 +184,9 @@ async def _collect(
 ) -> None:
     await watch.fetch()
     await watch.judge()
+    await collect_blocks(scenario.plan, backend, path, journal)
     await collect_logs(scenario.plan, backend, path, journal)
+    journal.note("collected")
 
 
 def _words(error: BaseException, otherwise: str) -> str:
