@@ -51,11 +51,16 @@ def faults_achieved(record: Record, _: Nothing) -> Finding:
         return Finding("pass", "no faults were asked for", (), None, lines, numbers)
     measured = len(record.faults) - len(silent)
     said = f"{measured} of {len(record.faults)} faults measured, all as asked"
+    if not measured:
+        said = f"{len(record.faults)} faults put on, which cannot be measured"
     return Finding("pass", said, (), None, lines, numbers)
 
 
 def _amiss(record: Record, span: Span) -> str:
-    """Say what was wrong with a fault: the last that was measured of it while it was on, or that it failed to heal."""
+    """Say what was wrong with a fault: the last that was measured of it while it was on, or that it ended too early."""
+    if span.by == "agent":
+        seconds = (span.ended or span.begun) - span.begun
+        return f"{span.step}: {span.fault.asked}: it ended by itself after {seconds:.1f} s, before its time"
     bad = [state for _, state in span.states if state in ("not achieved", "failed")]
     last = span.states[-1][1] if span.states else ""
     if last in ("not achieved", "failed") or (bad and len(bad) > len(span.states) / 2):

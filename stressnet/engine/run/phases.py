@@ -11,8 +11,9 @@ from typing import Protocol
 
 from stressnet.backends.base import Backend
 from stressnet.engine.links import look_at_links
+from stressnet.engine.run import answers
 from stressnet.engine.run.calls import Caller
-from stressnet.engine.run.collect import LOG_BYTES, collect_logs
+from stressnet.engine.run.collect import LOG_BYTES, collect_blocks, collect_logs
 from stressnet.engine.run.net import LiveNet
 from stressnet.engine.run.resume import Progress
 from stressnet.engine.run.scenario import Scenario
@@ -96,6 +97,8 @@ async def live(
     timeline = TimelineRun(scenario.timeline, net, journal, scenario.seed, Caller(scenario.plan, backend))
     view = View(path, scenario.plan, backend, timeline, watch)
     watching = [asyncio.create_task(watch.run()), asyncio.create_task(screen.watch(view))]
+    if answers.are_wanted(scenario.checks):
+        watching.append(asyncio.create_task(answers.keep_asking(scenario.plan, backend, path)))
     phases = _Phases(scenario, backend, journal, timeline, screen, before)
     try:
         await phases.run(progress or Progress(), fresh=not progress)
@@ -170,7 +173,9 @@ async def _collect(
 ) -> None:
     await watch.fetch()
     await watch.judge()
+    await collect_blocks(scenario.plan, backend, path, journal)
     await collect_logs(scenario.plan, backend, path, journal, since.logs, limits.log_bytes)
+    journal.note("collected")
 
 
 def why(error: BaseException, otherwise: str) -> str:
