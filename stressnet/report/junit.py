@@ -45,9 +45,7 @@ def facts_of(record: Record) -> RunFacts:
     """Return what a record says of its run."""
     run = record.run
     begun = min((float(event["time"]) for event in record.events), default=float(run["begun_at"]))
-    properties = [
-        (key, str(run[key])) for key in ("seed", "backend", "expected", "time_scale") if run.get(key)
-    ]
+    properties = [(key, str(run[key])) for key in _KEYS if run.get(key) is not None]
     properties += [(f"version.{name}", str(version)) for name, version in run.get("versions", {}).items()]
     properties += [(f"host.{name}", str(value)) for name, value in run.get("host", {}).items()]
     properties.append(("command", shlex.join(run.get("command", ()))))
