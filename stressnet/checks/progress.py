@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from stressnet.record.record import Record
 from stressnet.record.rows import NodeSample
@@ -12,16 +13,21 @@ IN_STEP = 2
 """Blocks that a node may be behind the highest and count as in step: a block takes its time to travel."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Heights:
     """The heights of all nodes at the moments of common looks; None where a node does not run or has not said."""
 
     times: Sequence[float]
     nodes: dict[str, list[int | None]]
 
+    @cached_property
+    def _tops(self) -> Sequence[int | None]:
+        columns = zip(*self.nodes.values(), strict=True)
+        return [max((height for height in column if height is not None), default=None) for column in columns]
+
     def highest(self, place: int) -> int | None:
         """Return the greatest height at a moment."""
-        return max((row[place] for row in self.nodes.values() if row[place] is not None), default=None)  # type: ignore[type-var]
+        return self._tops[place]
 
     def ahead(self, name: str, place: int, by: int = IN_STEP) -> list[str]:
         """Return who is more than so many blocks ahead of a node at a moment."""

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--runs",
-    type=click.IntRange(1, 10_000),
+    type=click.IntRange(1, 1000),
     default=20,
     show_default=True,
     help="How often each variant is run.",

@@ -7,7 +7,6 @@ import time
 from contextlib import aclosing
 from pathlib import Path
 from types import TracebackType
-from typing import Any
 
 import click
 from rich.console import Group, RenderableType
@@ -23,6 +22,7 @@ from stressnet.engine.status import NetStatus, watch
 from stressnet.errors import AgentError
 from stressnet.record import runs
 from stressnet.record.journal import read_journal
+from stressnet.report.events import event_words
 from stressnet.spec.units import format_duration
 
 _LOOK_S = 0.5
@@ -129,23 +129,3 @@ class RunScreen:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._steps.__exit__(kind, error, trace)
-
-
-def event_words(event: dict[str, Any]) -> str:
-    """Return what an event of the journal says to people; nothing where it is of no interest while a run goes on."""
-    name = event["event"]
-    if name == "fault on":
-        return f"on    {event['step']}: {event['fault']['asked']}"
-    if name == "fault over":
-        return f"over  {event['id']}" if event["by"] != "itself" else ""
-    if name == "mark":
-        return f"mark  {event['text']}"
-    if name in ("step missed", "step failed"):
-        return f"{name.removeprefix('step ')}  {event['step']}: {event['why']}"
-    if name == "breach":
-        return f"fail  {event['check']}: {event['summary']}"
-    if name == "stopped":
-        return f"stopped: {event['why']}"
-    if name in ("load on", "load over"):
-        return f"{name}  {event['step']}"
-    return ""

@@ -5,20 +5,29 @@ from __future__ import annotations
 import json
 import os
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+Clock = Callable[[], tuple[float, float]]
+
+
+def _now() -> tuple[float, float]:
+    return time.time(), time.monotonic()
 
 
 class RunJournal:
     """Appends events; each is on the disk before the next thing is done, so that a record never says less than was."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, clock: Clock | None = None) -> None:
+        """`clock` returns Unix and monotonic seconds; default: the machine's."""
         self._file = path.open("a", encoding="utf-8")
+        self._clock = clock or _now
 
     def note(self, event: str, **particulars: Any) -> dict[str, Any]:
         """Write an event at the time of now, Unix and monotonic seconds; return it."""
-        line = {"time": round(time.time(), 6), "monotonic": round(time.monotonic(), 6), "event": event}
-        line |= particulars
+        now, monotonic = self._clock()
+        line = {"time": round(now, 6), "monotonic": round(monotonic, 6), "event": event, **particulars}
         self._file.write(json.dumps(line, ensure_ascii=False) + "\n")
         self._file.flush()
         os.fsync(self._file.fileno())

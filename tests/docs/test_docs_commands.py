@@ -19,7 +19,7 @@ from needs import require
 
 from stressnet.images import relay
 
-_PATIENCE_S = 60
+_PATIENCE_S = 120
 _READERS = 4
 _TYPED = {page: [block for block in blocks(page) if block.language in ("console", "sh")] for page in pages()}
 _RUN = [page for page, found in _TYPED.items() if found]

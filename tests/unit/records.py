@@ -14,6 +14,7 @@ from stressnet.record.samples import HostSample, NodeSample, Samples
 
 BEGUN = 1_700_000_000.0
 STUCK = {"name": "stuck", "check": "stuck", "parameters": {"window": "15s"}}
+_HOST = {"system": "Linux 6", "machine": "x86_64", "cpus": 2, "memory_bytes": 2**33, "load": 0.1}
 _PHASES = {"up": 0, "settle": 1, "baseline": 2, "timeline": 5, "observe": 20, "over": 60, "down": 61}
 
 
@@ -30,9 +31,17 @@ def make_record(
 ) -> Path:
     """Return the folder of a record that ends after so many seconds; over is a run after 60. It has no verdict."""
     path = runs.new_run(root, name, begun)
-    facts = {"name": name, "variant": variant, "expected": "fail", "seed": 7, "backend": "netns"}
-    facts |= {"begun_at": begun, "checks": list(checks), "command": ["stressnet", "run", f"{name}.yaml"]}
-    runs.write_json(path / runs.RUN, {**facts, "versions": {"stressnet": "0"}, "host": {"cpus": 2}})
+    facts: dict[str, Any] = {
+        "name": name,
+        "variant": variant,
+        "expected": "fail",
+        "description": "",
+        "file": f"{name}.yaml",
+    }
+    facts |= {"seed": 7, "time_scale": None, "net": f"{name}-1", "backend": "netns", "begun_at": begun}
+    facts |= {"command": ["stressnet", "run", f"{name}.yaml"], "checks": list(checks), "images": {}}
+    facts |= {"versions": {"stressnet": "0", "python": "3"}, "host": _HOST}
+    runs.write_json(path / runs.RUN, facts)
     (path / runs.PLAN).write_text(some_plan().to_json())
     events = [
         {"time": begun + at, "event": "phase", "phase": phase} for phase, at in _PHASES.items() if at < until
