@@ -63,13 +63,13 @@ def junit(run: RunFacts, verdict: Verdict) -> str:
         "tests": str(len(cases)),
         "failures": str(sum(case.find("failure") is not None for case in cases)),
         "errors": "0",
-        "skipped": str(sum(case.find("skipped") is not None for case in cases)),
         "time": f"{run.seconds:.3f}",
     }
+    skipped = str(sum(case.find("skipped") is not None for case in cases))
     begun = datetime.fromtimestamp(run.begun_at, UTC).strftime("%Y-%m-%dT%H:%M:%S")
     root = ElementTree.Element("testsuites", {"name": "stressnet", **counts})
     suite = ElementTree.SubElement(
-        root, "testsuite", {"name": _clean(run.suite), **counts, "timestamp": begun}
+        root, "testsuite", {"name": _clean(run.suite), **counts, "skipped": skipped, "timestamp": begun}
     )
     properties = ElementTree.SubElement(suite, "properties")
     for name, value in (("outcome", verdict.outcome), ("reason", verdict.reason), *run.properties):
