@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from stressnet.checks import harness, height, recovery, stuck
+from stressnet.checks import growth, harness, height, recovery, spike, stuck
 from stressnet.checks.check import Check
 
 CHECKS: Mapping[str, Check] = {
@@ -13,6 +13,8 @@ CHECKS: Mapping[str, Check] = {
         stuck.CHECK,
         recovery.CHECK,
         height.CHECK,
+        growth.CHECK,
+        spike.CHECK,
         harness.FAULTS_ACHIEVED,
         harness.NO_BYPASS,
         harness.HOST_HEALTHY,
