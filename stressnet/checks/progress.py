@@ -13,7 +13,7 @@ IN_STEP = 2
 """Blocks that a node may be behind the highest and count as in step: a block takes its time to travel."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Heights:
     """The heights of all nodes at the moments of common looks; None where a node does not run or has not said."""
 

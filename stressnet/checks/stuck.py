@@ -77,7 +77,7 @@ def window_s(plan: Plan, node: str, asked: float | None) -> float:
     """Return how long a node must stand still to be called stuck, seconds."""
     if asked is not None:
         return asked
-    return max(_LEAST_WINDOW_S, _MARGIN * getattr(plan.node(node), "recovery_s", 0.0))
+    return max(_LEAST_WINDOW_S, _MARGIN * plan.node(node).recovery_s)
 
 
 def judge(record: Record, parameters: Parameters) -> Finding:

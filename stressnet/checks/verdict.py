@@ -80,10 +80,8 @@ def judge(record: Record, asked: Sequence[Mapping[str, Any]]) -> Verdict:
 
 def _weighed(record: Record, found: Sequence[Judgement]) -> Verdict:
     """What is to blame on harness or machine comes first, then what failed, then what is not known."""
-    stopped = next((event for event in record.events if event["event"] == "stopped"), None)
-    if stopped or not record.over:
-        said = stopped["why"] if stopped else "it did not come to its end"
-        return Verdict("inconclusive", f"the run is not complete: {said}", tuple(found))
+    if record.incomplete:
+        return Verdict("inconclusive", f"the run is not complete: {record.incomplete}", tuple(found))
     for always, outcome in ((True, "inconclusive"), (False, "fail"), (False, "inconclusive")):
         for one in found:
             if CHECKS[one.check].always is always and one.finding.outcome == outcome:

@@ -87,6 +87,12 @@ class Record:
         return any(event["event"] == "phase" and event["phase"] == "over" for event in self.events)
 
     @property
+    def incomplete(self) -> str:
+        """Why the run did not go on to its end; empty where it did."""
+        stopped = next((event for event in self.events if event["event"] == "stopped"), None)
+        return str(stopped["why"]) if stopped else "" if self.over else "it did not come to its end"
+
+    @property
     def collected(self) -> bool:
         """Whether logs and blocks were brought into the record, and nothing is to come."""
         return any(event["event"] == "collected" for event in self.events)

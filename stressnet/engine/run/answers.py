@@ -11,7 +11,8 @@ from typing import Any
 
 from stressnet.backends.base import Backend
 from stressnet.checks import in_sync_honesty
-from stressnet.engine.run.asking import Ask, ask, tellers
+from stressnet.engine.ask import ask
+from stressnet.engine.run.asking import Ask, tellers
 from stressnet.errors import StressnetError
 from stressnet.plan import Plan
 from stressnet.record import runs

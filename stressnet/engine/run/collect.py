@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 from stressnet.backends.base import Backend
-from stressnet.engine.run.asking import Ask, ask, tellers
+from stressnet.engine.ask import ask
+from stressnet.engine.run.asking import Ask, tellers
 from stressnet.errors import StressnetError
 from stressnet.plan import Plan
 from stressnet.record import runs
@@ -19,11 +21,18 @@ _HEIGHTS = 9
 """Heights at which nodes are compared: nodes that part do not meet again, so few are enough to see it."""
 
 
-async def collect_logs(plan: Plan, backend: Backend, path: Path, journal: RunJournal) -> None:
-    """Write the end of each node's log into the record."""
+async def collect_logs(
+    plan: Plan,
+    backend: Backend,
+    path: Path,
+    journal: RunJournal,
+    since: Mapping[str, str] = MappingProxyType({}),
+    most: int = LOG_BYTES,
+) -> None:
+    """Write the end of each node's log into the record, up to so many bytes; `since`: from where on, by node."""
     for node in plan.nodes:
         try:
-            kept, size = await _end(backend, node.name)
+            kept, size = await _end(backend, node.name, since.get(node.name, ""), most)
         except (StressnetError, OSError) as error:
             journal.note("log lost", node=node.name, why=str(error))
             continue
@@ -32,14 +41,14 @@ async def collect_logs(plan: Plan, backend: Backend, path: Path, journal: RunJou
             journal.note("log cut", node=node.name, bytes=size, kept=len(kept))
 
 
-async def _end(backend: Backend, node: str) -> tuple[bytes, int]:
+async def _end(backend: Backend, node: str, since: str, most: int) -> tuple[bytes, int]:
     lines: list[bytes] = []
     size = held = dropped = 0
-    async for line in backend.logs(node, follow=False, tail=None):
+    async for line in backend.logs(node, follow=False, tail=None, since=since):
         lines.append(line)
         size += len(line) + 1
         held += len(line) + 1
-        while held > LOG_BYTES:
+        while held > most:
             held -= len(lines[dropped]) + 1
             lines[dropped] = b""
             dropped += 1
