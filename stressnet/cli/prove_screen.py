@@ -28,13 +28,15 @@ class OneRun:
 
     def __init__(self, turn: Turn) -> None:
         self.turn = turn
+        self.record: Path | None = None
         self._phase = ("up", 0.0, time.monotonic())
 
     def step(self, name: str, done: int, total: int) -> None:
         """Of how the net comes up nothing is shown."""
 
     def begun(self, scenario: Scenario, path: Path) -> None:
-        """Of where the record lies nothing is shown: most are removed again."""
+        """Remember where the record lies."""
+        self.record = path
 
     def phase(self, name: str, seconds: float) -> None:
         """Remember what begins."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from records import Making, found, healthy
+from records import Making, Sampled, found, healthy
 
 from stressnet.record.rows import LinkSample
 
@@ -92,17 +92,30 @@ def test_an_idle_machine_keeps_up(making: Making) -> None:
     assert found(making.made(), "host_healthy").outcome == "pass"
 
 
+def starved(at: float) -> Sampled:
+    """Half of its time it is ready to run and has no CPU."""
+    return {**(healthy(at) or {}), "cpu_wait_s": 0.5 * at}
+
+
 def test_a_machine_that_others_use_up_is_to_blame(making: Making) -> None:
     making.host = lambda at: {"busy_s": 2.0 * at}
+    making.looks["us-1"] = starved
     finding = found(making.made(), "host_healthy")
     assert finding.outcome == "inconclusive"
-    assert "other programs took 100% of its CPUs" in finding.summary
+    assert "nodes waited for a CPU in 100% of the time; other programs took 100%" in finding.summary
+
+
+def test_others_that_leave_nodes_their_share_do_no_harm(making: Making) -> None:
+    """The scheduler is fair: a busy machine may have all the room that small nodes need."""
+    making.host = lambda at: {"busy_s": 2.0 * at}
+    assert found(making.made(), "host_healthy").outcome == "pass"
 
 
 def test_nodes_that_use_up_the_machine_are_themselves_to_blame(making: Making) -> None:
     """A node that spins is what is looked for."""
     making.host = lambda at: {"busy_s": 2.0 * at}
     making.looks["us-1"] = making.looks["us-2"] = lambda at: {**(healthy(at) or {}), "cpu_s": 1.0 * at}
+    making.looks["us-3"] = starved
     finding = found(making.made(), "host_healthy")
     assert finding.outcome == "pass"
     assert finding.numbers["others_cpu_share"] < 0.05
@@ -110,7 +123,7 @@ def test_nodes_that_use_up_the_machine_are_themselves_to_blame(making: Making) -
 
 def test_cpu_that_the_machines_own_host_took_is_others(making: Making) -> None:
     making.host = lambda at: {"busy_s": 0.5 * at, "steal_s": 1.5 * at}
-    making.looks["us-1"] = lambda at: {**(healthy(at) or {}), "cpu_s": 0.5 * at}
+    making.looks["us-1"] = lambda at: {**(starved(at) or {}), "cpu_s": 0.5 * at}
     assert found(making.made(), "host_healthy").outcome == "inconclusive"
 
 

@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -183,4 +184,5 @@ def test_nodes_that_cannot_be_asked_are_not(making: Making) -> None:
     async def ask(*_: Any) -> dict[str, Any]:
         raise AssertionError
 
+    making.plan = replace(making.plan, nodes=tuple(replace(node, in_sync=None) for node in making.plan.nodes))
     asyncio.run(answers.keep_asking(making.plan, None, making.path, ask))  # type: ignore[arg-type]

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from records import BEGUN, Making, found
-
-from stressnet.plan import Node
 
 
 def opening(rate: Callable[[float], float], starts: Callable[[float], int] = lambda _: 1) -> Any:
@@ -122,31 +121,28 @@ def test_a_late_node_is_held_against_the_net(quiet: Making) -> None:
     assert (finding.outcome, finding.nodes) == ("fail", ("us-2",))
 
 
-def mapped(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let kinds say which series count, as those do that have them."""
-    words = {"discoveries": "discover_total", "streams_opened": "opened_total"}
-    monkeypatch.setattr(Node, "series", words, raising=False)
+def mapped(making: Making, **series: str) -> None:
+    """Let the kind of all nodes say which series count."""
+    nodes = tuple(replace(node, series=series) for node in making.plan.nodes)
+    making.plan = replace(making.plan, nodes=nodes)
 
 
-def test_discoveries_count_where_the_kind_names_their_series(
-    quiet: Making, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_discoveries_count_where_the_kind_names_their_series(quiet: Making) -> None:
     """A node can look for peers over the connections that it has."""
+    mapped(quiet)
     for name in quiet.looks:
         quiet.series(name, "discover_total", lambda at: 0.5 * at)
     quiet.series("us-3", "discover_total", lambda at: 0.0 if at < 50 else 10 * (at - 50))
     assert found(quiet.made(), "discovery_storm").outcome == "pass"
-    mapped(monkeypatch)
+    mapped(quiet, discoveries="discover_total")
     finding = found(quiet.made(), "discovery_storm")
     assert (finding.outcome, finding.nodes) == ("fail", ("us-3",))
     assert "discoveries/s" in finding.summary
     assert found(quiet.made(), "discovery_storm", counts=["connections"]).outcome == "pass"
 
 
-def test_streams_are_reported_and_fail_only_where_asked(
-    quiet: Making, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    mapped(monkeypatch)
+def test_streams_are_reported_and_fail_only_where_asked(quiet: Making) -> None:
+    mapped(quiet, streams_opened="opened_total")
     for name in quiet.looks:
         quiet.series(name, "opened_total", lambda at: 0.0 if at < 50 else 10 * (at - 50))
     finding = found(quiet.made(), "discovery_storm")

@@ -209,11 +209,15 @@ def test_a_window_longer_than_the_record_gives_no_verdict(making: Making) -> Non
     assert "`observe` must be longer" in finding.summary
 
 
-def test_the_window_is_from_the_timers_of_the_kind(making: Making) -> None:
-    """Without any it is 10 s."""
-    making.looks["us-2"] = stands(89.5)
+@pytest.mark.parametrize(("longest_s", "window_s"), [(0.0, 10.0), (4.0, 10.0), (16.0, 24.0)])
+def test_the_window_is_from_the_timers_of_the_kind(making: Making, longest_s: float, window_s: float) -> None:
+    """Half as long again as the longest of them, and 10 s at least."""
+    making.plan = replace(
+        making.plan, nodes=tuple(replace(node, recovery_s=longest_s) for node in making.plan.nodes)
+    )
+    making.looks["us-2"] = stands(100.0 - window_s - 0.5)
     assert found(making.made(), "stuck").numbers["stalls"] == []
-    making.looks["us-2"] = stands(86.0)
+    making.looks["us-2"] = stands(100.0 - window_s - 4.0)
     assert len(found(making.made(), "stuck").numbers["stalls"]) == 1
 
 

@@ -42,7 +42,7 @@ def test_a_failure_counts_more_than_what_is_not_known(making: Making) -> None:
 
 def test_the_machine_counts_more_than_a_failure(making: Making) -> None:
     """Who was starved of CPU by others has not failed."""
-    making.host = lambda at: {"busy_s": 2.0 * at}
+    making.host = lambda at: {"late_s": 3.0}
     one = verdict(making, NOT_REACHED)
     assert (one.outcome, one.exit_code) == ("inconclusive", 2)
     assert one.reason.startswith("host_healthy: ")
