@@ -12,9 +12,10 @@ from stressnet.checks.check import Check, Finding
 from stressnet.checks.figures import amounts, choice, parse_amount, parse_rate
 from stressnet.checks.growing import PARTS, Part, all_series, phase_of, said
 from stressnet.checks.growth_text import Trended, left, left_numbers, rises
+from stressnet.checks.vocabulary import NodeSelector
 from stressnet.plan import shorten
 from stressnet.record.record import Record
-from stressnet.spec.fields import Model, Text, one_of, refuse
+from stressnet.spec.fields import Model, one_of, refuse
 from stressnet.spec.selectors import Observation, resolve
 from stressnet.spec.words import show
 
@@ -64,7 +65,7 @@ Parts = Annotated[
 class Parameters(Model):
     """No figure of a node may go on growing, nor be higher at rest than before."""
 
-    of: Text = Field(default="all", description="Selector: which nodes.")
+    of: NodeSelector = Field(default="all", description="Selector: which nodes; default: all.")
     figures: Thresholds = Field(
         default=dict(THRESHOLDS),
         description="Which, and from how fast on it matters: a list of `memory` (1MiB/m), `cpu` (10%/m of what a block "

@@ -26,9 +26,10 @@ from stressnet.checks.figures import (
 )
 from stressnet.checks.kendall import Points
 from stressnet.checks.shape import shape
+from stressnet.checks.vocabulary import NodeSelector
 from stressnet.plan import shorten
 from stressnet.record.record import Record
-from stressnet.spec.fields import Model, Text, one_of, refuse
+from stressnet.spec.fields import Model, one_of, refuse
 from stressnet.spec.selectors import Observation, resolve
 from stressnet.spec.units import format_duration
 from stressnet.spec.words import show
@@ -87,7 +88,7 @@ Times = Annotated[float, BeforeValidator(_times), WithJsonSchema({"type": "numbe
 class Parameters(Model):
     """No figure of a node may shoot up to many times what is normal."""
 
-    of: Text = Field(default="all", description="Selector: which nodes.")
+    of: NodeSelector = Field(default="all", description="Selector: which nodes; default: all.")
     figures: Floors = Field(
         default=dict(FLOORS),
         description="Which, and how high they must be at least: a list of `cpu` (25% of a core), `opens` (connection "
