@@ -28,7 +28,7 @@ duration: 9s
 observe: 5s
 timeline:
   - {name: cut, at: 1s, fault: partition, between: [full-1, rest], for: 4s}
-  - {at: 1s, fault: latency, from: validator, to: full-2, latency: 100ms}
+  - {at: 2s, fault: latency, from: validator, to: full-2, latency: 100ms}
   - {after: cut, mark: healed}
   - {at: {height: 3, of: full-2}, on: full-2, load: {rate: 10/s, rpc: {port: rpc, method: hmyv2_blockNumber}}, for: 2s}
 checks: [{stuck: {window: 10s}}, {recovery: {within: 4s}}, agreement, {log: {pattern: Traceback}}]
