@@ -117,6 +117,7 @@ class Soak:
         self._begun: float | None = None
         self._changes: dict[str, Change] = {}
         self._changes_at = -order.every_s
+        self._told_full = False
         self._good = last_good_night(folder)
 
     @property
@@ -138,6 +139,7 @@ class Soak:
             self._note("interrupted")
         finally:
             ticking.cancel()
+            await asyncio.gather(ticking, return_exceptions=True)
             await asyncio.shield(self._place.remove())
         self._state = replace(self._state, ended=ended)
         if ended == "time":
@@ -191,7 +193,10 @@ class Soak:
         path = new_round(self._folder, number)
         self._write_down(scenario, path, number)
         limits = Limits(self._budget.room, self._budget.log_bytes(len(scenario.plan.nodes)))
-        await self._place.do(scenario, path, limits, fresh=fresh)
+        try:
+            await self._place.do(scenario, path, limits, fresh=fresh)
+        except asyncio.CancelledError:  # before there was anything to heal
+            _stop(path, "interrupted", self._now())
         self._close(path, cut_short=self._is_told_to_stop())
 
     def _write_down(self, scenario: Scenario, path: Path, number: int) -> None:
@@ -209,9 +214,9 @@ class Soak:
         self._night.take_in(path, one)
         self._add(one)
         first = self._state.tally.first_failure
-        was_full = self._budget.full
         self._budget.settle(one.number, first.number if first else 0)
-        if self._budget.full and not was_full:
+        if self._budget.full and not self._told_full:
+            self._told_full = True
             limit = format_size(self._order.budget)
             self._note(
                 f"from round {one.number} on {limit} leave no room for records: verdicts only are kept"
@@ -256,9 +261,7 @@ class Soak:
 
     def _close_as_it_is(self, path: Path) -> None:
         died_at = max(Record(path).now, self._state.begun_at)
-        with closing(RunJournal(path / runs.JOURNAL, lambda: (died_at, 0.0))) as journal:
-            journal.note("stopped", why="its controller died")
-            journal.note("phase", phase="over")
+        _stop(path, "its controller died", died_at)
         if (path / runs.SAMPLES).exists():
             with suppress(Exception):  # torn as it may be
                 Samples(path / runs.SAMPLES, "").close(alone=True)
@@ -309,3 +312,10 @@ class Soak:
 
     def _facts(self) -> Any:
         return read(self._folder / SOAK)
+
+
+def _stop(path: Path, why: str, at: float) -> None:
+    """Write into the record of a round that it was not done to its end."""
+    with closing(RunJournal(path / runs.JOURNAL, lambda: (at, 0.0))) as journal:
+        journal.note("stopped", why=why)
+        journal.note("phase", phase="over")
