@@ -67,11 +67,12 @@ def weigh(checkpoint: Checkpoint, night: Verdict | None) -> tuple[Outcome, str]:
         return "fail", f"the night as a whole: {night.reason}"
     if checkpoint.ended != "time":
         return "inconclusive", f"it did not come to its end; {tally.words()}"
-    if not tally.counts["pass"]:
-        return "inconclusive", f"no round passed; {tally.words()}"
     silent = tally.counts["inconclusive"] - tally.cut_short
-    if silent > _MOST_INCONCLUSIVE * (tally.total - tally.cut_short):
-        return "inconclusive", f"{silent} of {tally.total} rounds say nothing; {tally.words()}"
+    if tally.last_silent and silent > _MOST_INCONCLUSIVE * (tally.total - tally.cut_short):
+        last = f"the last was round {tally.last_silent.number}: {tally.last_silent.reason}"
+        return "inconclusive", f"{silent} of {tally.total} rounds say nothing, {last}"
+    if not tally.counts["pass"]:
+        return "inconclusive", f"no round was done to its end; {tally.words()}"
     if night and night.outcome == "inconclusive":
         return "inconclusive", f"the night as a whole: {night.reason}"
     return "pass", tally.words()

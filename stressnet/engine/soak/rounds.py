@@ -13,6 +13,7 @@ from stressnet.checks.verdict import Verdict
 from stressnet.record.record import Record
 
 OUTCOMES = ("pass", "fail", "inconclusive")
+_ROUNDS = ("first_failure", "last_silent", "last")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +77,8 @@ class Tally:
     cut_short: int = 0
     """Of those that are inconclusive."""
     first_failure: Round | None = None
+    last_silent: Round | None = None
+    """The latest that was inconclusive though it was done to its end."""
     last: Round | None = None
 
     @property
@@ -86,9 +89,15 @@ class Tally:
     def with_round(self, one: Round) -> Tally:
         """Return the tally with one round more."""
         first = self.first_failure or (one if one.outcome == "fail" else None)
+        silent = one if one.outcome == "inconclusive" and not one.cut_short else self.last_silent
         counts = {**self.counts, one.outcome: self.counts[one.outcome] + 1}
         return replace(
-            self, counts=counts, cut_short=self.cut_short + one.cut_short, first_failure=first, last=one
+            self,
+            counts=counts,
+            cut_short=self.cut_short + one.cut_short,
+            first_failure=first,
+            last_silent=silent,
+            last=one,
         )
 
     def words(self) -> str:
@@ -98,24 +107,16 @@ class Tally:
 
     def to_raw(self) -> dict[str, Any]:
         """Return plain data for JSON."""
-        first, last = self.first_failure, self.last
-        return {
-            "counts": dict(self.counts),
-            "cut_short": self.cut_short,
-            "first_failure": first.to_raw() if first else None,
-            "last": last.to_raw() if last else None,
-        }
+        rounds = {name: getattr(self, name) for name in _ROUNDS}
+        found = {name: one.to_raw() if one else None for name, one in rounds.items()}
+        return {"counts": dict(self.counts), "cut_short": self.cut_short, **found}
 
     @classmethod
     def from_raw(cls, raw: Mapping[str, Any]) -> Tally:
         """Read what `to_raw` wrote."""
-        first, last = raw.get("first_failure"), raw.get("last")
-        return cls(
-            {outcome: int(raw["counts"].get(outcome, 0)) for outcome in OUTCOMES},
-            int(raw.get("cut_short", 0)),
-            Round.from_raw(first) if first else None,
-            Round.from_raw(last) if last else None,
-        )
+        rounds = {name: Round.from_raw(raw[name]) if raw.get(name) else None for name in _ROUNDS}
+        counts = {outcome: int(raw["counts"].get(outcome, 0)) for outcome in OUTCOMES}
+        return cls(counts, int(raw.get("cut_short", 0)), **rounds)
 
 
 def append(file: Path, one: Round) -> None:
