@@ -51,11 +51,16 @@ def faults_achieved(record: Record, _: Nothing) -> Finding:
         return Finding("pass", "no faults were asked for", (), None, lines, numbers)
     measured = len(record.faults) - len(silent)
     said = f"{measured} of {len(record.faults)} faults measured, all as asked"
+    if not measured:
+        said = f"{len(record.faults)} faults put on, which cannot be measured"
     return Finding("pass", said, (), None, lines, numbers)
 
 
 def _amiss(record: Record, span: Span) -> str:
-    """Say what was wrong with a fault: the last that was measured of it while it was on, or that it failed to heal."""
+    """Say what was wrong with a fault: the last that was measured of it while it was on, or that it ended too early."""
+    if span.by == "agent":
+        seconds = (span.ended or span.begun) - span.begun
+        return f"{span.step}: {span.fault.asked}: it ended by itself after {seconds:.1f} s, before its time"
     bad = [state for _, state in span.states if state in ("not achieved", "failed")]
     last = span.states[-1][1] if span.states else ""
     if last in ("not achieved", "failed") or (bad and len(bad) > len(span.states) / 2):
@@ -74,10 +79,14 @@ def no_bypass(record: Record, _: Nothing) -> Finding:
     problems = [
         str(event["problem"]) for event in record.events if event["event"] == "control" and event["problem"]
     ]
+    before: dict[str, int] = {}  # where the net was up before the run
+    for event in record.events:
+        before.update(event.get("bypassed") or {} if event["event"] == "control" else {})
     around: dict[str, int] = {}
     for row in record.links:
-        if row.bypassed:
-            around[f"{row.source} > {row.target}"] = row.bypassed
+        link = f"{row.source} > {row.target}"
+        if row.bypassed > before.get(link, 0):
+            around[link] = row.bypassed - before.get(link, 0)
     lines = (*problems, *(f"{link}: {count} packets" for link, count in around.items()))
     if problems and record.faults:
         return Finding("inconclusive", f"links are not under control: {problems[0]}", (), None, lines)

@@ -4,7 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from stressnet.checks import growth, harness, height, recovery, spike, stuck
+from stressnet.checks import (
+    agreement,
+    command,
+    discovery_storm,
+    growth,
+    harness,
+    height,
+    in_sync_honesty,
+    log,
+    metric,
+    recovery,
+    spike,
+    stuck,
+)
 from stressnet.checks.check import Check
 
 CHECKS: Mapping[str, Check] = {
@@ -13,6 +26,12 @@ CHECKS: Mapping[str, Check] = {
         stuck.CHECK,
         recovery.CHECK,
         height.CHECK,
+        agreement.CHECK,
+        discovery_storm.CHECK,
+        in_sync_honesty.CHECK,
+        metric.CHECK,
+        log.CHECK,
+        command.CHECK,
         growth.CHECK,
         spike.CHECK,
         harness.FAULTS_ACHIEVED,

@@ -69,12 +69,13 @@ def judge(record: Record, asked: Sequence[Mapping[str, Any]]) -> Verdict:
     always = [
         {"name": name, "check": name, "parameters": {}} for name, check in CHECKS.items() if check.always
     ]
-    found = []
-    for one in (*asked, *always):
+    found: dict[int, Judgement] = {}
+    for place, one in sorted(enumerate((*asked, *always)), key=lambda pair: CHECKS[pair[1]["check"]].last):
         check = CHECKS[one["check"]]
         parameters = check.parameters.model_validate(one["parameters"])
-        found.append(Judgement(one["name"], check.name, one["parameters"], check.judge(record, parameters)))
-    return _weighed(record, found)
+        finding = check.judge(record, parameters)
+        found[place] = Judgement(one["name"], check.name, one["parameters"], finding)
+    return _weighed(record, [found[place] for place in sorted(found)])
 
 
 def _weighed(record: Record, found: Sequence[Judgement]) -> Verdict:

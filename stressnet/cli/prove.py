@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--runs",
-    type=click.IntRange(1, 10_000),
+    type=click.IntRange(1, 1000),
     default=20,
     show_default=True,
     help="How often each variant is run.",
@@ -84,7 +84,7 @@ def command(
     first = next(iter(scenarios.values()))
     expected = {turn.variant: one.expected for turn, one in scenarios.items()}
     folder = new_proof(out, first.name, time.time())
-    source = plan.read_text(encoding="utf-8")
+    source = Path(first.file).read_text(encoding="utf-8")
     facts = {"version": 1, "plan": first.name, "file": str(plan), "begun_at": time.time()}
     facts |= {"runs": runs, "at_once": at_once, "at_least": round(at_least, 6), "seed": first.seed}
 
@@ -107,7 +107,7 @@ def command(
         raise
     write_json(folder / PROOF, {**facts, **_found(proof)})
     if as_json:
-        print_json({"file": str(folder / PROOF), **facts, **_found(proof)})
+        print_json({"proof": str(folder / PROOF), **facts, **_found(proof)})
     else:
         print_proof(first.name, proof, folder / PROOF)
     sys.exit(proof.exit_code)
@@ -130,11 +130,15 @@ def _scenarios(plan: Path, variants: Sequence[str], runs: int, **how: Any) -> di
 async def _one_run(turn: Turn, scenario: Scenario, asked: Any, screen: ProveScreen, *, keep: bool) -> Done:
     from stressnet.engine.prove import Done
     from stressnet.engine.run.stages import run
+    from stressnet.errors import StressnetError
     from stressnet.record.runs import remove
 
     begun = time.monotonic()
     with screen.of_run(turn) as shown:
-        path, verdict = await run(scenario, asked, shown)
+        try:
+            path, verdict = await run(scenario, asked, shown)
+        except StressnetError as error:
+            return Done(turn, "error", error.message, time.monotonic() - begun, shown.record, error)
     useless = verdict.outcome == scenario.expected and not keep
     if useless:
         remove(path)

@@ -18,7 +18,8 @@ from rich.text import Text
 from stressnet.cli.prove_text import done_words, proof_table
 from stressnet.cli.terminal import console
 from stressnet.engine.prove import Done, Proof, Turn
-from stressnet.engine.run.stages import View
+from stressnet.engine.run.phases import View
+from stressnet.engine.run.scenario import Scenario
 from stressnet.spec.units import format_duration
 
 
@@ -27,13 +28,15 @@ class OneRun:
 
     def __init__(self, turn: Turn) -> None:
         self.turn = turn
+        self.record: Path | None = None
         self._phase = ("up", 0.0, time.monotonic())
 
     def step(self, name: str, done: int, total: int) -> None:
         """Of how the net comes up nothing is shown."""
 
-    def begun(self, path: Path) -> None:
-        """Of where the record lies nothing is shown: most are removed again."""
+    def begun(self, scenario: Scenario, path: Path) -> None:
+        """Remember where the record lies."""
+        self.record = path
 
     def phase(self, name: str, seconds: float) -> None:
         """Remember what begins."""

@@ -52,9 +52,9 @@ def command(run: str, out: Path | None, show: bool, as_json: bool) -> None:
 
 def _write(record: Record, page: Path, junit_file: Path) -> None:
     from stressnet.record.runs import write_text
-    from stressnet.report.html import render  # type: ignore[import-not-found,import-untyped,unused-ignore]
+    from stressnet.report.html import render
     from stressnet.report.junit import facts_of, junit
-    from stressnet.report.of_record import page_of  # type: ignore[import-not-found,import-untyped,unused-ignore]
+    from stressnet.report.of_record import page_of
 
     verdict = _verdict(record)
     write_text(junit_file, junit(facts_of(record), verdict))

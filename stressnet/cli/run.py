@@ -14,7 +14,18 @@ from stressnet.cli.run_options import again, run_options
 @click.command("run", short_help="Run a fault plan, and give a verdict.")
 @run_options
 @click.option("--variant", help="Which variant of the plan. [default: its first]")
+@click.option(
+    "--round",
+    "number",
+    type=click.IntRange(1),
+    help="Do what this round of a soak with the same seed did: rounds have draws of their own.",
+)
 @click.option("--keep", is_flag=True, help="Leave the net up afterwards, to look at it.")
+@click.option(
+    "--resume",
+    is_flag=True,
+    help="PLAN is the record of a run whose controller was killed, and whose net is up: go on with it.",
+)
 @json_option
 def command(
     plan: Path,
@@ -24,7 +35,9 @@ def command(
     kinds: tuple[Path, ...],
     backend: str,
     out: Path,
+    number: int | None,
     keep: bool,
+    resume: bool,
     as_json: bool,
 ) -> None:
     """Bring up the net of a fault PLAN, do to it what the plan says, take it down, and give a verdict.
@@ -34,21 +47,29 @@ def command(
     """
     import asyncio
 
-    from stressnet.checks.verdict import Verdict
     from stressnet.cli.run_screen import RunScreen
     from stressnet.cli.terminal import print_json
     from stressnet.cli.verdict_text import print_verdict
     from stressnet.engine.run.scenario import load_scenarios, unique_mark
     from stressnet.engine.run.stages import Asked, run
+    from stressnet.engine.run.stages import resume as go_on
+    from stressnet.record.runs import find_run
 
-    scenario = load_scenarios(
-        plan, sets=sets, kinds=kinds, seed=seed, backend=backend, variant=variant, mark=unique_mark()
-    )[0]
-    words = again(plan, scenario.variant, sets, scenario.seed, kinds, scenario.plan.backend)
-    asked = Asked(out, words, plan.read_text(encoding="utf-8"), keep)
-    verdict: Verdict
-    with RunScreen(scenario, quiet=as_json) as screen:
-        path, verdict = asyncio.run(run(scenario, asked, screen))
+    if resume and (variant or sets or seed is not None or backend != "auto" or number):
+        raise click.UsageError("--resume goes on with what was asked for; only --keep and --json go with it")
+    with RunScreen(quiet=as_json) as screen:
+        if resume:
+            path, verdict = asyncio.run(go_on(find_run(str(plan), out), screen, keep=keep))
+        else:
+            scenario = load_scenarios(
+                plan, sets=sets, kinds=kinds, seed=seed, backend=backend, variant=variant, mark=unique_mark()
+            )[0]
+            words = again(plan, scenario.variant, sets, scenario.seed, kinds, scenario.plan.backend)
+            if number is not None:
+                scenario = scenario.of_round(number)
+                words = (*words, "--round", str(number))
+            asked = Asked(out, words, Path(scenario.file).read_text(encoding="utf-8"), keep)
+            path, verdict = asyncio.run(run(scenario, asked, screen))
     if as_json:
         print_json({"run": str(path), **verdict.to_raw()})
     else:

@@ -16,8 +16,8 @@ from rich.text import Text
 from stressnet.cli.table import summary, table
 from stressnet.cli.terminal import Steps, console
 from stressnet.cli.verdict_text import STYLES
+from stressnet.engine.run.phases import View
 from stressnet.engine.run.scenario import Scenario
-from stressnet.engine.run.stages import View
 from stressnet.engine.status import NetStatus, watch
 from stressnet.errors import AgentError
 from stressnet.record import runs
@@ -32,8 +32,7 @@ _FAULTS = 5
 class RunScreen:
     """Shows one run on stderr."""
 
-    def __init__(self, scenario: Scenario, *, quiet: bool = False) -> None:
-        self._scenario = scenario
+    def __init__(self, *, quiet: bool = False) -> None:
         self._quiet = quiet
         self._steps = Steps()
         self._live: Live | None = None
@@ -46,9 +45,8 @@ class RunScreen:
         if not self._quiet:
             self._steps.step(name, done, total)
 
-    def begun(self, path: Path) -> None:
+    def begun(self, one: Scenario, path: Path) -> None:
         """Say what begins."""
-        one = self._scenario
         what = one.name + (f" · {one.variant}" if one.variant else "")
         lasts = format_duration(
             round(one.settling.baseline_s + one.timeline.duration_s + one.timeline.observe_s)

@@ -38,6 +38,8 @@ class Done:
     seconds: float
     record: Path | None = None
     """None: it was removed, or never made."""
+    error: StressnetError | None = None
+    """Why there is no verdict."""
 
 
 @dataclass(slots=True)
@@ -133,10 +135,7 @@ class Prover:
         share: float = 0.95,
         told: Callable[[Done], None] = lambda done: None,
     ) -> None:
-        """`expected`: the verdict of each variant. `do` does one run; StressnetError where it gives no verdict.
-
-        `told` hears of each run that is over.
-        """
+        """`expected`: the verdict of each variant. `do` does one run. `told` hears of each that is over."""
         self.proof = Proof({name: Tally(name, verdict) for name, verdict in expected.items()}, share)
         self._turns = deque(Turn(name, number + 1) for number in range(runs) for name in expected)
         self._do = do
@@ -145,7 +144,7 @@ class Prover:
     async def run(self, at_once: int = 1) -> Proof:
         """Do all runs; where it is cancelled, wait until those that go on are undone, and return what there is.
 
-        Raises what the first run of all raises: what keeps it from coming up keeps the others too.
+        Raises the error of the first run of all: what keeps it from coming up keeps the others too.
         """
         try:
             async with asyncio.TaskGroup() as group:
@@ -158,18 +157,13 @@ class Prover:
         return self.proof
 
     async def _work(self) -> None:
-        loop = asyncio.get_running_loop()
         while self._turns:
-            turn, begun = self._turns.popleft(), loop.time()
-            try:
-                done = await self._do(turn)
-            except StressnetError as error:
-                if not self._cancelled() and not any(one.done for one in self.proof.tallies.values()):
-                    raise
-                done = Done(turn, "error", error.message, loop.time() - begun)
+            done = await self._do(self._turns.popleft())
             if self._cancelled():
                 return  # a run that is interrupted comes to an orderly end, but its verdict says nothing
-            self.proof.tallies[turn.variant].done.append(done)
+            if done.error and not any(tally.done for tally in self.proof.tallies.values()):
+                raise done.error
+            self.proof.tallies[done.turn.variant].done.append(done)
             self._told(done)
 
     def _cancelled(self) -> bool:

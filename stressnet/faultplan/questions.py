@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from stressnet.checks.vocabulary import SelectsNodes
 from stressnet.errors import Problem
 from stressnet.faultplan.against import Against
 from stressnet.faultplan.document import CHECK_NAMES, chosen
@@ -30,8 +31,9 @@ def questions(document: Document, plan: Plan) -> tuple[tuple[dict[str, Any], ...
             against.refuse(("checks", number), said, f"one of {listing(CHECK_NAMES)}")
             continue
         check, parameters = one
-        if isinstance(of := getattr(parameters, "of", None), str):
-            against.selector(("checks", number, check, "of"), of)
+        for key, field in type(parameters).model_fields.items():
+            if any(isinstance(mark, SelectsNodes) for mark in field.metadata):
+                against.named(("checks", number, check, field.alias or key), getattr(parameters, key))
         name = getattr(entry, "name", None) or check
         counted[name] = counted.get(name, 0) + 1
         name = name if counted[name] == 1 else f"{name}-{counted[name]}"

@@ -3,7 +3,7 @@
 run.json       what was asked: plan, variant, seed, settings, versions, machine, checks
 plan.json      the net, completely      timeline.json   what is done when, drawn
 journal.jsonl  what was done and seen   samples.db      figures over time
-logs/<node>.log    evidence/    blocks.json    verdict.json   junit.xml   report.html
+logs/<node>.log    evidence/    blocks.json    answers.jsonl  verdict.json   junit.xml   report.html
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ RUN, PLAN, TIMELINE, JOURNAL, SAMPLES = (
 )
 SOURCE = "faultplan.yaml"
 LOGS, EVIDENCE, BLOCKS, VERDICT = "logs", "evidence", "blocks.json", "verdict.json"
+ANSWERS = "answers.jsonl"
 JUNIT, REPORT = "junit.xml", "report.html"
 
 

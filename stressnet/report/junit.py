@@ -45,9 +45,7 @@ def facts_of(record: Record) -> RunFacts:
     """Return what a record says of its run."""
     run = record.run
     begun = min((float(event["time"]) for event in record.events), default=float(run["begun_at"]))
-    properties = [
-        (key, str(run[key])) for key in ("seed", "backend", "expected", "time_scale") if run.get(key)
-    ]
+    properties = [(key, str(run[key])) for key in _KEYS if run.get(key) is not None]
     properties += [(f"version.{name}", str(version)) for name, version in run.get("versions", {}).items()]
     properties += [(f"host.{name}", str(value)) for name, value in run.get("host", {}).items()]
     properties.append(("command", shlex.join(run.get("command", ()))))
@@ -65,13 +63,13 @@ def junit(run: RunFacts, verdict: Verdict) -> str:
         "tests": str(len(cases)),
         "failures": str(sum(case.find("failure") is not None for case in cases)),
         "errors": "0",
-        "skipped": str(sum(case.find("skipped") is not None for case in cases)),
         "time": f"{run.seconds:.3f}",
     }
+    skipped = str(sum(case.find("skipped") is not None for case in cases))
     begun = datetime.fromtimestamp(run.begun_at, UTC).strftime("%Y-%m-%dT%H:%M:%S")
     root = ElementTree.Element("testsuites", {"name": "stressnet", **counts})
     suite = ElementTree.SubElement(
-        root, "testsuite", {"name": _clean(run.suite), **counts, "timestamp": begun}
+        root, "testsuite", {"name": _clean(run.suite), **counts, "skipped": skipped, "timestamp": begun}
     )
     properties = ElementTree.SubElement(suite, "properties")
     for name, value in (("outcome", verdict.outcome), ("reason", verdict.reason), *run.properties):

@@ -14,6 +14,7 @@ from stressnet.faultplan.timeline import Timeline, TimelineStep, When
 from stressnet.record import runs
 from stressnet.record.record import PHASES, Record
 
+_OVER = ("step missed", "step failed", "load over", "mark")
 _LEAST_S = 0.05
 """What is left of a fault and is less than this is not put on again."""
 
@@ -73,15 +74,15 @@ def _done(record: Record) -> Iterator[str]:
             on[event["id"]] = event["step"]
         elif event["event"] == "fault over" and event["id"] in on:
             yield on[event["id"]]
-        elif event["event"] in ("step missed", "step failed", "load over", "mark"):
-            yield event["step"]
-        elif event["event"] == "step" and event["action"] == "heal":
+        elif event["event"] in _OVER or (event["event"] == "step" and event["action"] == "heal"):
             yield event["step"]
 
 
 def rest_of(timeline: Timeline, record: Record, progress: Progress) -> Timeline:
     """Return the timeline with those steps that were begun and not over put on again at once, for what is left."""
-    begun = {event["step"]: event["time"] for event in record.events if event["event"] in ("fault on", "load on")}
+    begun = {
+        event["step"]: event["time"] for event in record.events if event["event"] in ("fault on", "load on")
+    }
     started = record.phases["timeline"].begun if "timeline" in record.phases else 0.0
     steps = []
     for step in timeline.steps:
