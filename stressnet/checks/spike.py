@@ -46,6 +46,9 @@ FLOORS: Mapping[str, float] = {
 _LEAST_S = 2.0
 """What is over sooner is an odd sample; a burst is above for longer, since rates are taken over WINDOW_S."""
 
+_LEAST_RAMP_S = 4 * WINDOW_S
+"""A rate over WINDOW_S goes up for so long after a jump that it looks like a ramp at first."""
+
 
 def _sorts(value: Any) -> Any:
     if not isinstance(value, list) or not value:
@@ -196,7 +199,7 @@ def _climbs(figure: Figure, points: Points) -> bool:
     form = shape(points)
     if form is None or form.form != "ramp" or form.begin is None or form.size <= 0:
         return False
-    return not figure.counter or points[-1][0] - form.begin > 2 * WINDOW_S
+    return not figure.counter or points[-1][0] - form.begin > _LEAST_RAMP_S
 
 
 def _times_usual(one: Rise, parameters: Parameters) -> float:
