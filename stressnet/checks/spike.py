@@ -233,7 +233,8 @@ def _after(record: Record, one: Rise) -> str:
         return ", and did not come back" if record.over else ""
     if "observe" not in record.phases or one.ended < record.healed_at:
         return ", and came back by itself"
-    return f", and came back {format_duration(round(one.ended - record.healed_at))} after the heal"
+    seconds = round(one.ended - record.healed_at)
+    return f", and came back {f'{format_duration(seconds)} after' if seconds else 'with'} the heal"
 
 
 def _numbers(one: Rise) -> dict[str, Any]:
