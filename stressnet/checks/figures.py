@@ -21,6 +21,8 @@ from stressnet.spec.words import listing, nearest, show
 Unit = Literal["bytes", "count", "cores"]
 WINDOW_S = 5.0
 """Over which a rate is taken: CPU time is counted in steps of 10 ms, and peers are looked for once in a while."""
+_MOSTLY = 0.8
+"""Share of windows in which a node must gain blocks for its work to be counted in them."""
 _TIMES = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _EXAMPLES: Mapping[Unit, str] = {"bytes": "1MiB", "count": "5", "cores": "10%"}
 _SHARE = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,9})?) ?%\Z")
@@ -110,7 +112,7 @@ def followed(record: Record, life: Life, figure: Figure) -> Points:
 
 
 def per_block(life: Life) -> Points:
-    """Return the CPU seconds a block gained over WINDOW_S; none where half of the windows, or more, gained none.
+    """Return the CPU seconds a block gained over WINDOW_S; none where too many windows gained none.
 
     Work is done for blocks: a node that gets more of them may use more CPU.
     """
@@ -124,7 +126,7 @@ def per_block(life: Life) -> Points:
         for first, last in _windows([at for at, _, _ in rows])
     ]
     found = [(at, seconds / gained) for at, seconds, gained in steps if gained > 0]
-    return found if 2 * len(found) > len(steps) else []
+    return found if len(found) >= _MOSTLY * len(steps) else []
 
 
 def _rates(points: Points) -> list[tuple[float, float]]:

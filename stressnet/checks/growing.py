@@ -26,8 +26,8 @@ _VOTE = 0.95
 _WRONG = 0.05
 """How often the vote of a node is wrong, at worst: a saw-tooth as slow as a block of the trend."""
 _ALARMS = 0.01
-_LEAST_CORES = 0.05
-"""Of less CPU than that, a growth by shares says nothing."""
+_LEAST_CORES = 0.25
+"""Of less CPU than that, shares are taken of that: in steps of 10 ms, a percentage of next to nothing is noise."""
 
 Said = Literal["growth", "none", "undecided", "too short"]
 
@@ -51,17 +51,19 @@ class Series:
 
     def grows(self, confidence: float) -> bool:
         """Tell whether it goes on growing by more than the threshold."""
+        if self.trend is None or self.trend.slope <= self.threshold:
+            return False
         found = trends.trend(self.points, confidence=confidence)
         return found is not None and trends.growth(found, self.threshold) == "growth"
 
     @property
     def stays(self) -> bool:
         """Tell whether it grows by less, or has but changed its level and is flat since."""
+        if self.trend is None or self.trend.high <= self.threshold:
+            return self.trend is not None
         found = trends.trend(self.points, confidence=_VOTE)
-        if found is None:
-            return False
-        return trends.growth(found, self.threshold) == "none" or (
-            self.step is not None and found.late <= self.threshold
+        return found is not None and (
+            found.high <= self.threshold or (found.late <= self.threshold and self.step is not None)
         )
 
     @property

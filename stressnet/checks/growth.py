@@ -12,11 +12,10 @@ from stressnet.checks.check import Check, Finding
 from stressnet.checks.figures import amounts, choice, parse_amount, parse_rate
 from stressnet.checks.growing import PARTS, Part, all_series, phase_of, said
 from stressnet.checks.growth_text import Trended, left, left_numbers, rises
-from stressnet.checks.vocabulary import NodeSelector
+from stressnet.checks.vocabulary import NodeSelector, selected
 from stressnet.plan import shorten
 from stressnet.record.record import Record
 from stressnet.spec.fields import Model, one_of, refuse
-from stressnet.spec.selectors import Observation, resolve
 from stressnet.spec.words import show
 
 THRESHOLDS: Mapping[str, float] = {
@@ -32,10 +31,9 @@ THRESHOLDS: Mapping[str, float] = {
 
 
 def _parts(value: Any) -> Any:
-    words = [value] if isinstance(value, str) else value
-    if not isinstance(words, list) or not words:
+    if not isinstance(value, list) or not value:
         raise refuse(show(value), f"a list of {', '.join(PARTS)}")
-    return words
+    return value
 
 
 _LISTED = {"enum": list(THRESHOLDS)}
@@ -65,7 +63,7 @@ Parts = Annotated[
 class Parameters(Model):
     """No figure of a node may go on growing, nor be higher at rest than before."""
 
-    of: NodeSelector = Field(default="all", description="Selector: which nodes; default: all.")
+    of: NodeSelector = Field(default="all", description="Selector: which nodes.")
     figures: Thresholds = Field(
         default=dict(THRESHOLDS),
         description="Which, and from how fast on it matters: a list of `memory` (1MiB/m), `cpu` (10%/m of what a block "
@@ -91,7 +89,7 @@ class Parameters(Model):
 
 def judge(record: Record, parameters: Parameters) -> Finding:
     """Look at the trends of phases that are over, and at what is left at rest."""
-    names = resolve(parameters.of, record.plan, Observation(), record.plan.seed)
+    names = selected(record, parameters.of)
     trends = _trends(record, names, parameters)
     grown = sorted((one for one in trends if one.said == "growth"), key=lambda one: -one.times)
     unsure = [one for one in trends if one.said in ("undecided", "too short")]

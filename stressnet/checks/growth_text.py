@@ -10,7 +10,8 @@ from stressnet.checks.figures import format_amount, format_rate
 from stressnet.checks.growing import Said, Series
 from stressnet.checks.trend import LEAST_SAMPLES, WARM_UP, seconds_until_decided, time_to_limit
 from stressnet.record.record import Record
-from stressnet.spec.units import format_duration
+
+_SECONDS = {"d": 86400.0, "h": 3600.0, "m": 60.0, "s": 1.0}
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,9 +65,9 @@ class Trended:
         reached, limit = self._reached, self._limit
         if reached is None or limit is None:
             return ""
-        soonest, latest = reached
-        by = f" to {_about(latest)}" if latest is not None else " or later"
-        return f", {format_amount(self.series.figure, limit)} in {_about(soonest)}{by}"
+        soonest, latest = (None if one is None else _about(one) for one in reached)
+        by = " or later" if latest is None else f" to {latest}" if latest != soonest else ""
+        return f", {format_amount(self.series.figure, limit)} in {soonest}{by}"
 
     @property
     def line(self) -> str:
@@ -158,7 +159,8 @@ def _many(what: str) -> bool:
 
 def _about(seconds: float) -> str:
     """Write a time with two digits: an estimate has no more."""
-    return format_duration(max(1, round(float(f"{seconds:.2g}"))))
+    unit = next((unit for unit in ("d", "h", "m") if seconds >= 2 * _SECONDS[unit]), "s")
+    return f"{float(f'{seconds / _SECONDS[unit]:.2g}'):g}{unit}"
 
 
 def left(one: Rest) -> str:

@@ -26,18 +26,15 @@ from stressnet.checks.figures import (
 )
 from stressnet.checks.kendall import Points
 from stressnet.checks.shape import shape
-from stressnet.checks.vocabulary import NodeSelector
+from stressnet.checks.vocabulary import Factor, NodeSelector, Phases, selected
 from stressnet.plan import shorten
 from stressnet.record.record import Record
 from stressnet.spec.fields import Model, one_of, refuse
-from stressnet.spec.selectors import Observation, resolve
 from stressnet.spec.units import format_duration
 from stressnet.spec.words import show
 
 Sort = Literal["spike", "step", "ramp"]
 SORTS: tuple[Sort, ...] = get_args(Sort)
-Part = Literal["timeline", "observe"]
-PARTS: tuple[Part, ...] = get_args(Part)
 FLOORS: Mapping[str, float] = {
     "cpu": 0.25,
     "opens": 5.0,
@@ -49,21 +46,14 @@ FLOORS: Mapping[str, float] = {
 _LEAST_S = 2.0
 """What is over sooner is an odd sample; a burst is above for longer, since rates are taken over WINDOW_S."""
 
-
-def _words(*choices: str) -> Any:
-    def read(value: Any) -> Any:
-        words = [value] if isinstance(value, str) else value
-        if not isinstance(words, list) or not words:
-            raise refuse(show(value), f"a list of {', '.join(choices)}")
-        return words
-
-    return BeforeValidator(read)
+_LEAST_RAMP_S = 4 * WINDOW_S
+"""A rate over WINDOW_S goes up for so long after a jump that it looks like a ramp at first."""
 
 
-def _times(value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 1 < value <= 1e6:
-        raise refuse(show(value), "a number above 1")
-    return float(value)
+def _sorts(value: Any) -> Any:
+    if not isinstance(value, list) or not value:
+        raise refuse(show(value), f"a list of {', '.join(SORTS)}")
+    return value
 
 
 _LISTED = {"enum": list(FLOORS)}
@@ -74,32 +64,27 @@ Floors = Annotated[
         {"oneOf": [{"type": "array", "items": _LISTED}, {"type": "object", "propertyNames": _LISTED}]}
     ),
 ]
-Parts = Annotated[
-    list[Annotated[Part, BeforeValidator(one_of(*PARTS)), WithJsonSchema({"enum": list(PARTS)})]],
-    _words(*PARTS),
-]
 Sorts = Annotated[
     list[Annotated[Sort, BeforeValidator(one_of(*SORTS)), WithJsonSchema({"enum": list(SORTS)})]],
-    _words(*SORTS),
+    BeforeValidator(_sorts),
 ]
-Times = Annotated[float, BeforeValidator(_times), WithJsonSchema({"type": "number", "exclusiveMinimum": 1})]
 
 
 class Parameters(Model):
     """No figure of a node may shoot up to many times what is normal."""
 
-    of: NodeSelector = Field(default="all", description="Selector: which nodes; default: all.")
+    of: NodeSelector = Field(default="all", description="Selector: which nodes.")
     figures: Floors = Field(
         default=dict(FLOORS),
         description="Which, and how high they must be at least: a list of `cpu` (25% of a core), `opens` (connection "
         "attempts, 5/s), `discoveries` (2/s), `memory` (64MiB), `streams` (20), or a mapping with an amount for each, "
         "as in `{cpu: 50%, opens: 10/s}`. Default: all that are known.",
     )
-    times: Times = Field(
+    times: Factor = Field(
         default=5.0,
         description="And so many times what the node had in the baseline, or the median of the net's, if that is more.",
     )
-    during: Parts = Field(default=["timeline", "observe"], description="In which phases.")
+    during: Phases = Field(default=["timeline", "observe"], description="In which phases.")
     counts: Sorts = Field(
         default=["spike", "step"],
         description="What fails: `spike` (it came back), `step` (it came up at once and stayed), `ramp` (it went up "
@@ -129,10 +114,9 @@ class Rise:
 
 def judge(record: Record, parameters: Parameters) -> Finding:
     """Hold figures against those of the baseline."""
-    names = resolve(parameters.of, record.plan, Observation(), record.plan.seed)
-    last = next((record.phases[part] for part in reversed(PARTS) if part in record.phases), None)
-    if "baseline" not in record.phases or last is None:
-        return Finding("inconclusive", "the run has not come to its timeline")
+    names = selected(record, parameters.of)
+    if "baseline" not in record.phases or not any(part in record.phases for part in parameters.during):
+        return Finding("inconclusive", f"the run has not come to the phase {parameters.during[0]}")
     usual = {word: _usual(record, FIGURES[word]) for word in parameters.figures}
     silent = [word for word, by_node in usual.items() if not set(by_node) & set(names)]
     rises = [
@@ -215,7 +199,7 @@ def _climbs(figure: Figure, points: Points) -> bool:
     form = shape(points)
     if form is None or form.form != "ramp" or form.begin is None or form.size <= 0:
         return False
-    return not figure.counter or points[-1][0] - form.begin > 2 * WINDOW_S
+    return not figure.counter or points[-1][0] - form.begin > _LEAST_RAMP_S
 
 
 def _times_usual(one: Rise, parameters: Parameters) -> float:
@@ -249,7 +233,8 @@ def _after(record: Record, one: Rise) -> str:
         return ", and did not come back" if record.over else ""
     if "observe" not in record.phases or one.ended < record.healed_at:
         return ", and came back by itself"
-    return f", and came back {format_duration(round(one.ended - record.healed_at))} after the heal"
+    seconds = round(one.ended - record.healed_at)
+    return f", and came back {f'{format_duration(seconds)} after' if seconds else 'with'} the heal"
 
 
 def _numbers(one: Rise) -> dict[str, Any]:
