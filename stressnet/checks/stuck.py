@@ -197,24 +197,28 @@ def _alone(rows: Sequence[NodeSample], since: float, until: float) -> bool:
 
 
 def _halt(record: Record, seen: Heights, window: float) -> Stall | None:
-    """Return the last time in which no node gained height for a window, without any fault on."""
+    """Return the last time in which no node gained height for a window; one without any fault on goes before others."""
     begun, most = None, None
-    found = None
+    found: Stall | None = None
     for place, at in enumerate(seen.times):
         highest = seen.highest(place)
         if most is None or highest is None or highest > most:
             begun, most = at, highest if highest is not None else most
-        quiet = max([begun or at, *(span.ended or at for span in record.faults if span.begun < at)])
-        if begun is not None and most and at - quiet >= window:
-            found = Stall("", begun, at, most, 0, at - quiet, "halted", False)
+        if begun is None or not most or at - begun < window:
+            continue
+        quiet = max([begun, *(span.ended or at for span in record.faults if span.begun < at)])
+        sort: Class = "halted" if at - quiet >= window else "under fault"
+        if sort == "halted" or found is None or found.sort == sort:
+            found = Stall("", begun, at, most, 0, at - quiet, sort, False)
     return found
 
 
 def _summary(record: Record, bad: Sequence[Stall]) -> str:
-    if bad[0].sort == "halted":
+    if not bad[0].node:
         stall = bad[0]
+        said = "halted" if stall.sort == "halted" else "halted under a fault"
         return (
-            f"the whole net halted at height {stall.height} from {record.clock(stall.begun)} on, "
+            f"the whole net {said} at height {stall.height} from {record.clock(stall.begun)} on, "
             f"for {format_duration(round(stall.ended - stall.begun))}"
         )
     names = tuple(dict.fromkeys(stall.node for stall in bad if stall.node))
@@ -231,6 +235,8 @@ def _line(record: Record, stall: Stall) -> str:
     who = stall.node or "the whole net"
     seconds, healthy = round(stall.ended - stall.begun), round(stall.healthy_s)
     end = "then it went on" if stall.over else "to the end of the record"
+    if not stall.node:
+        return f"the whole net: {stall.sort}, no node above height {stall.height} from {record.clock(stall.begun)} for {seconds} s"
     return (
         f"{who}: {stall.sort}, height {stall.height} from {record.clock(stall.begun)} for {seconds} s, "
         f"{stall.behind} behind at the end, undisturbed for the last {healthy} s; {end}"
