@@ -8,14 +8,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-from stressnet.faults.declared import Declared
+from stressnet.faults.declared import Declared, filled
+from stressnet.faults.kind import Value
 
 PLAN_VERSION = 1
 
 Backend = Literal["netns", "docker"]
+_UNKNOWN_ONCE: Mapping[str, Any] = {"disk": 0, "series": {}, "recovery_s": 0.0}
+"""What a node of a net that is up may lack, because an earlier version made its plan."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +46,10 @@ class Probe:
     params: tuple[Any, ...] = ()
     json: str = ""
     pattern: str = ""
+
+    def about(self, values: Mapping[str, Value]) -> Probe:
+        """Return the same question with these values for `{name}` in its path and parameters."""
+        return replace(self, path=str(filled(self.path, values)), params=tuple(filled(self.params, values)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +137,16 @@ class Node:
     height: Probe | None
     peers: Probe | None
     metrics: Probe | None
+    block: Probe | None
+    """The hash of the block at `{height}`, which stands in path or params."""
+    in_sync: Probe | None
+    """Whether the node says that it is in sync."""
+    stacks: Probe | None
+    """The stacks of all its tasks, as a text."""
+    series: Mapping[str, str]
+    """Names of its Prometheus series by what they say, in the words of `stressnet.spec.kind.Series`."""
+    recovery_s: float
+    """The longest time after which it tries anew by itself; 0: its kind says none."""
     stop_signal: str
     stop_timeout_s: float
     knows: tuple[str, ...]
@@ -246,7 +263,7 @@ def _preparation(raw: Mapping[str, Any]) -> Preparation:
 def _node(raw: Mapping[str, Any]) -> Node:
     return Node(
         **{
-            "disk": 0,  # what is up may be of a version that knew none
+            **_UNKNOWN_ONCE,
             **raw,
             "command": tuple(raw["command"]),
             "files": tuple(File(**item) for item in raw["files"]),
@@ -256,6 +273,7 @@ def _node(raw: Mapping[str, Any]) -> Node:
             "height": _probe(raw["height"]),
             "peers": _probe(raw["peers"]),
             "metrics": _probe(raw["metrics"]),
+            **{fact: _probe(raw.get(fact)) for fact in ("block", "in_sync", "stacks")},
             "knows": tuple(raw["knows"]),
         }
     )

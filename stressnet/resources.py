@@ -16,3 +16,9 @@ def folder(name: str) -> Path:
 def topology(name: str) -> Path:
     """Return the file of an example topology, as in `topology("quickstart")`."""
     return folder("topologies") / f"{name}.yaml"
+
+
+def fault_plan(path: Path) -> Path:
+    """Return a fault plan's file: as it is, or one that comes with stressnet by its bare name."""
+    ours = folder("faults") / f"{path}.yaml"
+    return ours if len(path.parts) == 1 and not path.exists() and ours.is_file() else path

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from functools import cache
@@ -12,6 +13,7 @@ import pytest
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 BACKENDS = ("netns", "docker")
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
 
 @cache
@@ -75,3 +77,13 @@ def require_kernel(ability: str, there: bool) -> None:
     if "kernel" in os.environ.get("STRESSNET_REQUIRE", "").split(","):
         pytest.fail(f"{ability} is required and is not here")
     pytest.skip(f"{ability} is not here; `make test-vm` has it")
+
+
+def require_chromium() -> str:
+    """Return the program, or skip a test that looks at pages; fail it where STRESSNET_REQUIRE names `chromium`."""
+    found = next(filter(None, map(shutil.which, BROWSERS)), "")
+    if not found and "chromium" in os.environ.get("STRESSNET_REQUIRE", "").split(","):
+        pytest.fail(f"a browser is required, and there is none of {', '.join(BROWSERS)}")
+    if not found:
+        pytest.skip(f"there is none of {', '.join(BROWSERS)} here")
+    return found

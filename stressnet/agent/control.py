@@ -7,6 +7,7 @@ import socket
 from contextlib import suppress
 from pathlib import Path
 
+from stressnet.agent.capture import Captures
 from stressnet.agent.diagnosis import accepts, connected, open_diagnosis
 from stressnet.agent.hooks import Hooks
 from stressnet.agent.interposition import Interposition
@@ -48,6 +49,7 @@ class Control:
         )
         self.keeper = Keeper(plan, directory, self.links, self._nodes, self._hooks, self.journal.note)
         self.sampler = Sampler(supervisor, runtime, self.links, directory, self.journal.note)
+        self.captures = Captures(supervisor)
         self._meter = Meter(
             self.keeper,
             self.links,
@@ -94,12 +96,14 @@ class Control:
     def held(self, name: str) -> None:
         """Note that a node has come to its gate."""
         self._hang_up(name)
+        self.captures.wired(name)
         self.links.rewired(name)
 
     def started(self, name: str) -> None:
         """Note that a node runs."""
         self.links.started(name)
         self._nodes.started(name)
+        self.captures.started(name)
 
     def ready(self, name: str) -> None:
         """Note that a node is ready."""
@@ -109,6 +113,7 @@ class Control:
         """Note that a node has ended."""
         self.links.ended(name)
         self._hang_up(name)
+        self.captures.ended(name)
         self._hooks.ended(name)
 
     def connected(self) -> list[tuple[str, str]]:
@@ -140,5 +145,6 @@ class Control:
     def close(self) -> None:
         """Let go of everything; it stays as it is."""
         self.links.close()
+        self.captures.close()
         for name in list(self._lines):
             self._hang_up(name)

@@ -19,11 +19,35 @@ _SYN_RECEIVED = 3
 _ALL_BUT_LISTEN = 0xFFFFFFFF & ~(1 << LISTEN)
 _STATE_AT, _PORTS_AT = 17, 20
 """Where in a message the state and the two ports stand (inet_diag.h)."""
-_ADDRESSES_AT, _INODE_AT, _ATTRIBUTES_AT = 24, 84, 88
+_ADDRESSES_AT, _QUEUES_AT, _INODE_AT, _ATTRIBUTES_AT = 24, 72, 84, 88
 _ATTRIBUTE = struct.Struct("=HH")
 _INFO, _MEMORY = 2, 7
 _ACKNOWLEDGED_AT = 120
 """Where in a tcp_info the count of acknowledged bytes stands (tcp.h)."""
+
+
+_STATES = (
+    "NONE", "ESTABLISHED", "SYN_SENT", "SYN_RECV", "FIN_WAIT1", "FIN_WAIT2", "TIME_WAIT", "CLOSE", "CLOSE_WAIT",
+    "LAST_ACK", "LISTEN", "CLOSING", "NEW_SYN_RECV",
+)  # fmt: skip
+"""The states of a connection by their numbers (tcp_states.h)."""
+_OF_CONNECTIONS = (1 << len(_STATES)) - 1 & ~(1 << LISTEN)
+"""Without sockets that are only bound, which later kernels list too (13)."""
+_IPV4_WITHIN_IPV6 = bytes(10) + b"\xff\xff"
+"""What an address of IPv6 begins with that stands for one of IPv4 (RFC 4291, 2.5.5.2)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """A TCP connection as one of its ends has it; addresses with their ports."""
+
+    state: str
+    local: tuple[str, int]
+    remote: tuple[str, int]
+    rqueue: int
+    """Bytes that have arrived and that the program has not read."""
+    wqueue: int
+    """Bytes that the program has written and that the other end has not acknowledged."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +110,22 @@ def connected(diagnosis: socket.socket, p2p: Container[int]) -> set[str]:
                 # One of IPv6 that speaks IPv4 has it in its last four bytes (RFC 4291, 2.5.5.2).
                 found.add(socket.inet_ntoa(address[:4] if family == socket.AF_INET else address[12:]))
     return found
+
+
+def all_connections(diagnosis: socket.socket) -> Iterator[Connection]:
+    """Yield every TCP connection of the namespace, also those that have no program any more."""
+    for family in (socket.AF_INET, socket.AF_INET6):
+        for answer, offset in _messages(diagnosis, family, _OF_CONNECTIONS):
+            near, far, source, target = struct.unpack_from(">HH16s16s", answer, offset + _PORTS_AT)
+            queues = struct.unpack_from("=II", answer, offset + _QUEUES_AT)
+            ends = (_address(family, source), near), (_address(family, target), far)
+            yield Connection(_STATES[answer[offset + _STATE_AT]], *ends, *queues)
+
+
+def _address(family: int, raw: bytes) -> str:
+    if family == socket.AF_INET:
+        return socket.inet_ntoa(raw[:4])
+    return socket.inet_ntoa(raw[12:]) if raw[:12] == _IPV4_WITHIN_IPV6 else socket.inet_ntop(family, raw)
 
 
 def connections(diagnosis: socket.socket) -> tuple[Counter[str], Counter[str]]:

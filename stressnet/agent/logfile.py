@@ -62,8 +62,8 @@ def first_data(descriptor: int, place: int) -> int:
         return place
 
 
-async def lines(path: Path, *, follow: bool, tail: int | None) -> AsyncIterator[bytes]:
-    """Yield the lines of a log without their ends, all that are there or the last `tail`.
+async def lines(path: Path, *, follow: bool, tail: int | None, since: int = 0) -> AsyncIterator[bytes]:
+    """Yield the lines of a log without their ends, all from a place in the file on, or of them the last `tail`.
 
     With `follow` it goes on as they are written, until the file is gone; a line counts once it is whole.
     """
@@ -73,7 +73,7 @@ async def lines(path: Path, *, follow: bool, tail: int | None) -> AsyncIterator[
         await asyncio.sleep(_FOLLOW_PAUSE_S)
     with path.open("rb", buffering=0) as file:
         descriptor, rest = file.fileno(), b""
-        place = _after_cut(descriptor, 0) if tail is None else _last_lines(descriptor, tail)
+        place = max(since, _after_cut(descriptor, 0) if tail is None else _last_lines(descriptor, tail))
         while True:
             if first_data(descriptor, place) > place:  # cut while we read
                 place, rest = _after_cut(descriptor, place), b""

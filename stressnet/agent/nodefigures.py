@@ -56,6 +56,8 @@ class NodeFigures:
         self._p2p = frozenset(p2p)
         self._groups = groups
         self._open = {name: self._descriptor(f"/proc/{pid}/{name}") for name in ("stat", "fd")}
+        with suppress(FileNotFoundError):  # a kernel without the scheduler's statistics
+            self._open["schedstat"] = self._descriptor(f"/proc/{pid}/schedstat")
         for name in ("sockstat", "snmp", "dev"):
             with suppress(FileNotFoundError):
                 self._open[name] = self._descriptor(f"/proc/{pid}/net/{name}")
@@ -87,6 +89,8 @@ class NodeFigures:
         sample.rss_bytes = sum(one.rss_bytes for one in all_of_it)
         sample.threads = sum(one.threads for one in all_of_it)
         sample.fds, sample.processes = fds, len(self.members)
+        if "schedstat" in self._open:
+            sample.cpu_wait_s = int(os.pread(self._open["schedstat"], _READ, 0).split()[1]) / 1e9
 
     def _network(self, sample: NodeSample) -> None:
         for name, take in (("sockstat", _sockets), ("snmp", _tcp), ("dev", _interfaces)):

@@ -1,4 +1,4 @@
-"""Ask a node for one fact, as its kind says: is it ready, how high is it, how many peers has it.
+"""Ask a node for one fact, as its kind says: is it ready, how high is it, what is the hash of a block of it.
 
 What speaks HTTP and reads JMESPath is imported by the first question that needs it, not by the agent's start.
 """
@@ -69,7 +69,7 @@ class Prober:
         elif probe.via == "tcp":
             await self._accepts(probe.port)
         else:
-            await self._value(probe)
+            await self.value(probe)
 
     async def numbers(self, probes: Mapping[str, Probe]) -> dict[str, int | Exception]:
         """Return a height or a count for each probe, or why there is none; what two of them ask is asked once."""
@@ -91,7 +91,8 @@ class Prober:
                 found[fact] = error
         return found
 
-    async def _value(self, probe: Probe) -> Any:
+    async def value(self, probe: Probe) -> Any:
+        """Return what a node answers, as bytes where nothing is picked out of it; ProbeFailed says why not."""
         content = await self._content(probe)
         return self._pick(probe, content) if probe.json else content
 
@@ -102,7 +103,9 @@ class Prober:
             body = json.dumps(call).encode()
         status, content = await self._ask("POST" if body else "GET", probe, body)
         if status != 200:
-            raise ProbeFailed(f"HTTP status {status} from port {probe.port}{probe.path}")
+            said = " ".join(content[:_SHOWN].decode(errors="replace").split())
+            place = f"HTTP status {status} from port {probe.port}{probe.path}"
+            raise ProbeFailed(f"{place}: {said}" if said else place)
         return content
 
     async def _ask(self, method: str, probe: Probe, body: bytes) -> tuple[int, bytes]:

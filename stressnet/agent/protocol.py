@@ -9,13 +9,14 @@ import asyncio
 import json
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any
+from typing import Any, BinaryIO
 
 from stressnet.errors import AgentError
 
 LINE_LIMIT = 64 * 1024 * 1024
 """Longest line, bytes: the status of 10,000 nodes is about 4 MB."""
 
+_CHUNK = 1 << 18
 _HALF_OPEN_S = 5.0
 """How long one direction may go on after the other has ended."""
 _PATIENCE_S = 120.0
@@ -53,6 +54,15 @@ class Connection:
         if "error" in reply:
             raise AgentError(reply["error"], hints=reply.get("hints", ()))
         return reply["result"]
+
+    async def receive(self, size: int, file: BinaryIO) -> None:
+        """Write the next bytes of the stream into a file; AgentError where it ends before."""
+        while size:
+            chunk = await self.reader.read(min(size, _CHUNK))
+            if not chunk:
+                raise AgentError("the agent went away while it sent a file")
+            file.write(chunk)
+            size -= len(chunk)
 
     async def close(self) -> None:
         """Close the stream."""

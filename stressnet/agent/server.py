@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import json
 import os
 import tempfile
@@ -10,18 +11,22 @@ import traceback
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from stressnet import __version__
 from stressnet.agent.admission import FaultRefused
+from stressnet.agent.asking import WrongQuestion, ask
+from stressnet.agent.capture import CaptureRefused
 from stressnet.agent.control import Control
 from stressnet.agent.keeper import NoSuchFault
 from stressnet.agent.probes import LOOPBACK
 from stressnet.agent.protocol import LINE_LIMIT, carry
 from stressnet.agent.runtime import NoSuchNode, Runtime
 from stressnet.agent.sockets import connect
+from stressnet.agent.sockettable import socket_tables
 from stressnet.agent.supervisor import Supervisor
 from stressnet.faults.fault import Fault
+from stressnet.faults.kind import Value
 from stressnet.plan import Plan
 
 SOCKET = "agent.sock"
@@ -57,12 +62,16 @@ class Server:
             "links": self._links,
             "connected": self._connected,
             "control": self._control_of_links,
+            "ask": self._ask,
+            "sockets": self._sockets,
+            "capture": self._capture,
         }
 
         self._streams: dict[str, Call] = {
             "dial": self._dial,
             "relay": self._dial_relay,
             "samples": self._send_samples,
+            "capture_take": self._send_packets,
         }
         """Calls after which the connection carries bytes."""
 
@@ -99,7 +108,7 @@ class Server:
             return {"result": await call(**request["args"])}
         except NoSuchNode as error:
             return {"error": f"no node {error.name!r} in this net"}
-        except (OSError, FaultRefused) as error:
+        except (OSError, FaultRefused, WrongQuestion, CaptureRefused) as error:
             return {"error": str(error) or type(error).__name__}
         except Exception as error:  # a bug of ours: said as what it is, and where in the agent's log
             traceback.print_exc()
@@ -183,6 +192,17 @@ class Server:
             "relays": len(links.relays),
         }
 
+    async def _ask(
+        self, nodes: Sequence[str], what: str, parameters: dict[str, Value] | None = None
+    ) -> dict[str, Any]:
+        return await ask(self._supervisor, self._known(nodes), what, parameters or {})
+
+    async def _sockets(self, nodes: Sequence[str]) -> dict[str, Any]:
+        return await socket_tables(self._supervisor, self._known(nodes))
+
+    async def _capture(self, nodes: Sequence[str], mib: int) -> None:
+        self._control.captures.keep(self._known(nodes), mib)
+
     async def _shutdown(self) -> None:
         self.finished.set()
 
@@ -230,10 +250,25 @@ class Server:
                 return
             with copy.open("rb") as file:
                 writer.write(json.dumps({"result": os.fstat(file.fileno()).st_size}).encode() + b"\n")
-                while chunk := file.read(_CHUNK):
-                    writer.write(chunk)
-                    await writer.drain()
+                await _send(file, writer)
+
+    async def _send_packets(self, _: asyncio.StreamReader, writer: asyncio.StreamWriter, node: str) -> None:
+        """Send the size of a file of packets and what is in it, and then the file."""
+        try:
+            found = await self._control.captures.take(node)
+        except CaptureRefused as error:
+            writer.write(json.dumps({"error": str(error)}).encode() + b"\n")
+            return
+        told = {"size": len(found.content), "count": found.count, "lost": found.lost}
+        writer.write(json.dumps({"result": told}).encode() + b"\n")
+        await _send(io.BytesIO(found.content), writer)
 
     async def close(self) -> None:
         """Stop listening."""
         self._server.close()
+
+
+async def _send(file: BinaryIO, writer: asyncio.StreamWriter) -> None:
+    while chunk := file.read(_CHUNK):
+        writer.write(chunk)
+        await writer.drain()

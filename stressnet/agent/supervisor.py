@@ -225,15 +225,18 @@ class Supervisor:
         heights = (self.observed[name].height for name in node.start.of if name in self.observed)
         return not node.start.height or all((height or 0) >= node.start.height for height in heights)
 
-    async def _watch(self, name: str) -> None:
-        node = self._nodes[name]
-        prober = Prober(
-            node,
+    def prober(self, name: str) -> Prober:
+        """Return what asks a node, with connections of its own; whoever has it closes it."""
+        return Prober(
+            self._nodes[name],
             lambda: self.open_socket(name),
             self._log(name),
             self._log_starts.get(name, 0),
             self._matcher,
         )
+
+    async def _watch(self, name: str) -> None:
+        node, prober = self._nodes[name], self.prober(name)
         try:
             await self._until_ready(name, prober)
             while True:

@@ -78,8 +78,11 @@ class Backend(Protocol):
     async def prepare(self, preparation: Preparation, directory: Path) -> None:
         """Run a kind's net-wide command with no network; what it writes lands in `directory`."""
 
-    def logs(self, name: str, *, follow: bool, tail: int | None) -> AsyncIterator[bytes]:
-        """Yield the lines that the node wrote, oldest first, without their ends."""
+    def logs(self, name: str, *, follow: bool, tail: int | None, since: str = "") -> AsyncIterator[bytes]:
+        """Yield the lines that the node wrote, oldest first, without their ends; `since` is a place of `log_end`."""
+
+    def log_end(self, name: str) -> str:
+        """Return the place where what a node writes from now on will begin."""
 
     async def execute(self, name: str, command: Sequence[str]) -> int:
         """Run a command in the node's place with this terminal's input and output; return its exit code."""

@@ -249,10 +249,18 @@ class NetnsBackend:
         finally:
             os.close(folder)
 
-    async def logs(self, name: str, *, follow: bool, tail: int | None) -> AsyncIterator[bytes]:
+    async def logs(
+        self, name: str, *, follow: bool, tail: int | None, since: str = ""
+    ) -> AsyncIterator[bytes]:
         """Yield the lines of a node's log file."""
-        async for line in logfile.lines(self._directory / "logs" / f"{name}.log", follow=follow, tail=tail):
+        path = self._directory / "logs" / f"{name}.log"
+        async for line in logfile.lines(path, follow=follow, tail=tail, since=int(since or 0)):
             yield line
+
+    def log_end(self, name: str) -> str:
+        """Return the size of a node's log file, to which it is only ever added."""
+        path = self._directory / "logs" / f"{name}.log"
+        return str(path.stat().st_size) if path.exists() else ""
 
 
 def _wait_for_end(watch: int, patience: float) -> bool:

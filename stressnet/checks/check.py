@@ -60,3 +60,5 @@ class Check:
     """Called with a record, also one that is still being written, and parameters."""
     always: bool = False
     """It is asked of every run; where it does not hold, the harness or the machine is to blame, not the nodes."""
+    last: bool = False
+    """It is asked after all others."""

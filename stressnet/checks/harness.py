@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
+from math import inf
 
 from stressnet.checks.check import Check, Finding, Nothing
 from stressnet.plan import shorten
 from stressnet.record.record import Record, Span
-from stressnet.record.rows import HostSample
+from stressnet.record.rows import HostSample, NodeSample
 
 _LATE_S = 2.0
 """A look of the agent that comes so late: it, and the relays beside it, did not run when they should have."""
 _LATE_SHARE = 0.05
-_CROWDED = 0.95
-_OTHERS = 0.6
-"""Share of all CPUs that whatever is not of this run took while the machine was crowded."""
-_CROWDED_SHARE = 0.3
+_WAITED = 0.3
+"""Share of the time in which a node was ready to run and had no CPU: then what it does is not its own doing."""
+_OTHERS = 0.25
+"""Share of all CPUs that other programs took meanwhile: nodes of the run that starve each other are a finding."""
+_STARVED_SHARE = 0.2
 _JUMP_S = 1.0
 _MEMORY = 64 << 20
 _DISK = 64 << 20
@@ -48,11 +51,16 @@ def faults_achieved(record: Record, _: Nothing) -> Finding:
         return Finding("pass", "no faults were asked for", (), None, lines, numbers)
     measured = len(record.faults) - len(silent)
     said = f"{measured} of {len(record.faults)} faults measured, all as asked"
+    if not measured:
+        said = f"{len(record.faults)} faults put on, which cannot be measured"
     return Finding("pass", said, (), None, lines, numbers)
 
 
 def _amiss(record: Record, span: Span) -> str:
-    """Say what was wrong with a fault: the last that was measured of it while it was on, or that it failed to heal."""
+    """Say what was wrong with a fault: the last that was measured of it while it was on, or that it ended too early."""
+    if span.by == "agent":
+        seconds = (span.ended or span.begun) - span.begun
+        return f"{span.step}: {span.fault.asked}: it ended by itself after {seconds:.1f} s, before its time"
     bad = [state for _, state in span.states if state in ("not achieved", "failed")]
     last = span.states[-1][1] if span.states else ""
     if last in ("not achieved", "failed") or (bad and len(bad) > len(span.states) / 2):
@@ -71,10 +79,14 @@ def no_bypass(record: Record, _: Nothing) -> Finding:
     problems = [
         str(event["problem"]) for event in record.events if event["event"] == "control" and event["problem"]
     ]
+    before: dict[str, int] = {}  # where the net was up before the run
+    for event in record.events:
+        before.update(event.get("bypassed") or {} if event["event"] == "control" else {})
     around: dict[str, int] = {}
     for row in record.links:
-        if row.bypassed:
-            around[f"{row.source} > {row.target}"] = row.bypassed
+        link = f"{row.source} > {row.target}"
+        if row.bypassed > before.get(link, 0):
+            around[link] = row.bypassed - before.get(link, 0)
     lines = (*problems, *(f"{link}: {count} packets" for link, count in around.items()))
     if problems and record.faults:
         return Finding("inconclusive", f"links are not under control: {problems[0]}", (), None, lines)
@@ -94,7 +106,7 @@ def host_healthy(record: Record, _: Nothing) -> Finding:
     numbers = {
         "looks": len(rows),
         "latest_look_s": late,
-        "others_cpu_share": _others(record, rows)[0],
+        "others_cpu_share": _crowding(record, rows)[0],
         "memory_free_bytes": min(row.memory_free_bytes for row in rows),
         "disk_free_bytes": min(row.disk_free_bytes for row in rows),
     }
@@ -107,11 +119,9 @@ def _sick(record: Record, rows: Sequence[HostSample]) -> Iterator[str]:
     late = [row.late_s for row in rows if row.late_s > _LATE_S]
     if len(late) > max(1, _LATE_SHARE * len(rows)):
         yield f"{len(late)} of {len(rows)} looks came more than {_LATE_S:g} s late, up to {max(late):.1f} s"
-    mean, crowded = _others(record, rows)
-    if crowded > _CROWDED_SHARE:
-        yield (
-            f"other programs took {mean:.0%} of its CPUs, and there was none left in {crowded:.0%} of the time"
-        )
+    mean, starved = _crowding(record, rows)
+    if starved > _STARVED_SHARE:
+        yield f"nodes waited for a CPU in {starved:.0%} of the time; other programs took {mean:.0%} of all CPUs"
     jumps = [row.clock_jump_s for row in rows[1:] if abs(row.clock_jump_s) > _JUMP_S]
     if jumps:
         yield f"its clock was set by {max(jumps, key=abs):+.1f} s"
@@ -124,37 +134,60 @@ def _sick(record: Record, rows: Sequence[HostSample]) -> Iterator[str]:
         yield f"samples were lost: {lost[0]['why']}"
 
 
-def _others(record: Record, rows: Sequence[HostSample]) -> tuple[float, float]:
+def _crowding(record: Record, rows: Sequence[HostSample]) -> tuple[float, float]:
     """Return the share of all CPUs that programs outside of this run took on average, and the share of the time in
-    which they took most of them and nothing was left."""
-    ours = _ours(record)
-    total = span = crowded = 0.0
+    which they took some and a node had to wait for one."""
+    ours, waits = _ours(record), _waits(record)
+    total = span = starved = 0.0
     for before, after in pairwise(rows):
         seconds = after.monotonic - before.monotonic
         if seconds <= 0:
             continue
         busy = (after.busy_s - before.busy_s + after.steal_s - before.steal_s) / seconds / after.cpus
         own = after.agent_cpu_s - before.agent_cpu_s + after.relays_cpu_s - before.relays_cpu_s
-        own += _between(ours, before.monotonic, after.monotonic)
+        own += sum(_between(ours, before.monotonic, after.monotonic))
         others = max(0.0, busy - own / seconds / after.cpus)
         total, span = total + others * seconds, span + seconds
-        crowded += seconds if others > _OTHERS and busy > _CROWDED else 0.0
-    return (total / span, crowded / span) if span else (0.0, 0.0)
+        waited = max(_between(waits, before.monotonic, after.monotonic), default=0.0)
+        starved += seconds if others > _OTHERS and waited > _WAITED else 0.0
+    return (total / span, starved / span) if span else (0.0, 0.0)
 
 
-def _ours(record: Record) -> list[tuple[float, float, float]]:
-    """Return (begun, ended, CPU seconds) of the steps between looks at nodes, by monotonic times."""
-    found = []
+Steps = list[tuple[float, float]]
+"""The ends of steps between looks at nodes, monotonic, each with a figure of it."""
+
+
+def _ours(record: Record) -> Steps:
+    """Return the CPU seconds that nodes used."""
+    return sorted(
+        (after.monotonic, max(0.0, after.cpu_s - before.cpu_s))
+        for before, after in _lives(record)
+        if before.cpu_s is not None and after.cpu_s is not None
+    )
+
+
+def _waits(record: Record) -> Steps:
+    """Return the share of the time that each node waited for a CPU."""
+    return sorted(
+        (after.monotonic, (after.cpu_wait_s - before.cpu_wait_s) / (after.monotonic - before.monotonic))
+        for before, after in _lives(record)
+        if before.cpu_wait_s is not None
+        and after.cpu_wait_s is not None
+        and after.monotonic > before.monotonic
+    )
+
+
+def _lives(record: Record) -> Iterator[tuple[NodeSample, NodeSample]]:
+    """Yield looks at nodes that follow each other in one life of a node."""
     for looks in record.nodes.values():
-        for before, after in pairwise(looks):
-            if before.pid == after.pid and before.cpu_s is not None and after.cpu_s is not None:
-                found.append((before.monotonic, after.monotonic, max(0.0, after.cpu_s - before.cpu_s)))
-    return sorted(found)
+        yield from (pair for pair in pairwise(looks) if pair[0].pid == pair[1].pid)
 
 
-def _between(steps: list[tuple[float, float, float]], since: float, until: float) -> float:
-    """Return the CPU seconds of steps that end within a time."""
-    return sum(cpu for _, ended, cpu in steps if since < ended <= until)
+def _between(steps: Steps, since: float, until: float) -> list[float]:
+    """Return the figures of steps that ended in a time; steps are in order of their ends."""
+    return [
+        figure for _, figure in steps[bisect_right(steps, (since, inf)) : bisect_right(steps, (until, inf))]
+    ]
 
 
 FAULTS_ACHIEVED = Check(

@@ -1,27 +1,42 @@
-"""Heights over time: when a node made progress, and how far it was behind."""
+"""Heights over time: when a node made progress, how far it was behind, and whether it could know better."""
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from stressnet.record.record import Record
+from stressnet.record.record import Record, Span
 from stressnet.record.rows import NodeSample
 
 IN_STEP = 2
 """Blocks that a node may be behind the highest and count as in step: a block takes its time to travel."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Heights:
     """The heights of all nodes at the moments of common looks; None where a node does not run or has not said."""
 
     times: Sequence[float]
     nodes: dict[str, list[int | None]]
+    _ranked: list[list[int]] = field(init=False, repr=False)
+    """At each moment, the greatest first: who is ahead of whom is asked of all nodes at all moments."""
+
+    def __post_init__(self) -> None:
+        ranked = [
+            sorted((row[place] for row in self.nodes.values() if row[place] is not None), reverse=True)  # type: ignore[type-var]
+            for place in range(len(self.times))
+        ]
+        object.__setattr__(self, "_ranked", ranked)
 
     def highest(self, place: int) -> int | None:
         """Return the greatest height at a moment."""
-        return max((row[place] for row in self.nodes.values() if row[place] is not None), default=None)  # type: ignore[type-var]
+        return next(iter(self._ranked[place]), None)
+
+    def are_ahead(self, name: str, place: int, count: int) -> bool:
+        """Tell whether so many nodes are out of step ahead of a node at a moment."""
+        own, ranked = self.nodes[name][place], self._ranked[place]
+        return own is not None and len(ranked) >= count and ranked[count - 1] > own + IN_STEP
 
     def ahead(self, name: str, place: int, by: int = IN_STEP) -> list[str]:
         """Return who is more than so many blocks ahead of a node at a moment."""
@@ -38,6 +53,11 @@ class Heights:
         """Return how far a node is behind the highest."""
         own, most = self.nodes[name][place], self.highest(place)
         return None if own is None or most is None else most - own
+
+    def place(self, at: float) -> int | None:
+        """Return the place of the moment at or before a time; None where there is none."""
+        found = bisect_right(self.times, at) - 1
+        return found if found >= 0 else None
 
 
 def heights(record: Record, step_s: float = 0.5) -> Heights:
@@ -64,3 +84,29 @@ def _held(rows: Sequence[NodeSample], times: Sequence[float]) -> list[int | None
             place += 1
         found.append(last)
     return found
+
+
+def between(span: Span, one: str, other: str) -> bool:
+    """Tell whether a fault is on either of two nodes itself, or on a link between them."""
+    return bool({one, other} & set(span.fault.nodes)) or any(
+        {one, other} == set(link) for link in span.fault.links
+    )
+
+
+def in_reach(record: Record, seen: Heights, name: str, place: int, by: int) -> list[str]:
+    """Return who is more than so many blocks ahead of a node, with no fault on either or between them."""
+    on = [span for span in record.faults if span.on_at(seen.times[place])]
+    return [
+        other for other in seen.ahead(name, place, by) if not any(between(span, name, other) for span in on)
+    ]
+
+
+def unasked(record: Record) -> list[str]:
+    """Return the nodes of which there is no height to be had: their kind has no probe for it, or they were not
+    started yet."""
+    return [
+        name
+        for name, rows in record.nodes.items()
+        if record.plan.node(name).height is None
+        or (rows and all(row.state in ("held", "waiting", "absent") for row in rows))
+    ]

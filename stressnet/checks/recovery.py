@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+import math
+
 from pydantic import Field
 
 from stressnet.checks.check import Check, Finding
-from stressnet.checks.progress import IN_STEP, Heights, heights
+from stressnet.checks.progress import IN_STEP, Heights, heights, unasked
 from stressnet.plan import shorten
 from stressnet.record.record import Record
 from stressnet.spec.fields import Model, SomeSeconds
 from stressnet.spec.topology import Height
 from stressnet.spec.units import format_duration
 
+_LAPSE_S = 2.0
+"""Looks at two nodes do not come at one moment, and a block may come in between: out of step for less is noise."""
+
 
 class Parameters(Model):
     """Every node must be in step within a time after the last fault."""
 
     within: SomeSeconds = Field(description="The time, from when the last fault was over.")
-    lag: Height = Field(default=IN_STEP, description="Blocks behind the highest that still count as in step.")
+    lag: Height = Field(
+        default=IN_STEP, description="Blocks behind the highest that still count as in step; default: 2."
+    )
 
 
 def judge(record: Record, parameters: Parameters) -> Finding:
@@ -26,12 +33,20 @@ def judge(record: Record, parameters: Parameters) -> Finding:
     if observe is None:
         return Finding("inconclusive", "the run did not come to the phase after the faults")
     seen = heights(record)
-    took = {name: _took(seen, name, observe.begun, parameters.lag) for name in record.nodes}
-    untouched = [name for name in record.nodes if not any(span.concerns(name) for span in record.faults)]
-    ended = [name for name, rows in record.nodes.items() if rows and rows[-1].state == "exited"]
+    left_out = unasked(record)
+    names = [name for name in record.nodes if name not in left_out]
+    if not any(seen.lag(name, len(seen.times) - 1) is not None for name in names if seen.times):
+        return Finding("inconclusive", "no node said its height")
+    took = {name: _took(seen, name, observe.begun, parameters.lag) for name in names}
+    untouched = [name for name in names if not any(span.concerns(name) for span in record.faults)]
+    ended = [name for name in names if record.nodes[name] and record.nodes[name][-1].state == "exited"]
     late = [name for name, seconds in took.items() if seconds is None or seconds > parameters.within]
     bad = tuple(dict.fromkeys([*late, *ended]))
-    lines = tuple(_line(name, took[name], name in untouched, name in ended) for name in record.nodes)
+    slowest_first = sorted(names, key=lambda name: (name not in bad, -_seconds(took[name])))
+    lines = (
+        *(_line(name, took[name], name in untouched, name in ended) for name in slowest_first),
+        *(f"{name}: has no height, or was not started" for name in left_out),
+    )
     numbers = {"seconds": took, "untouched_but_failed": [name for name in bad if name in untouched]}
     within = format_duration(parameters.within)
     if observe.ended - observe.begun < parameters.within and bad and record.over:
@@ -42,23 +57,32 @@ def judge(record: Record, parameters: Parameters) -> Finding:
             f"{shorten(bad)} {'was' if len(bad) == 1 else 'were'} not in step {within} after the last fault"
         )
         return Finding("fail", said, bad, observe.begun + parameters.within, lines, numbers)
+    if bad:
+        return Finding("inconclusive", f"{shorten(bad)} not in step yet", bad, None, lines, numbers)
     known = [seconds for seconds in took.values() if seconds is not None]
     slowest = f", the slowest {max(known):.1f} s after the last fault" if known else ""
     return Finding("pass", f"all nodes were in step{slowest}", (), None, lines, numbers)
 
 
 def _took(seen: Heights, name: str, since: float, lag: int) -> float | None:
-    """Return the seconds until the node was in step for good; None where it was not at the end."""
-    found = None
+    """Return the seconds until the node was in step for good, but for lapses; None where it was not at the end."""
+    found = lapsed = None
     for place, at in enumerate(seen.times):
         if at < since:
             continue
         behind = seen.lag(name, place)
-        if behind is None or behind > lag:
+        if behind is not None and behind <= lag:
+            found = at - since if found is None else found
+            lapsed = None
+            continue
+        lapsed = at if lapsed is None else lapsed
+        if behind is None or at - lapsed >= _LAPSE_S:
             found = None
-        elif found is None:
-            found = at - since
     return found
+
+
+def _seconds(took: float | None) -> float:
+    return math.inf if took is None else took
 
 
 def _line(name: str, seconds: float | None, untouched: bool, ended: bool) -> str:

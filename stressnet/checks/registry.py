@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from stressnet.checks import harness, height, recovery, stuck
+from stressnet.checks import (
+    agreement,
+    command,
+    discovery_storm,
+    harness,
+    height,
+    in_sync_honesty,
+    log,
+    metric,
+    recovery,
+    stuck,
+)
 from stressnet.checks.check import Check
 
 CHECKS: Mapping[str, Check] = {
@@ -13,6 +24,12 @@ CHECKS: Mapping[str, Check] = {
         stuck.CHECK,
         recovery.CHECK,
         height.CHECK,
+        agreement.CHECK,
+        discovery_storm.CHECK,
+        in_sync_honesty.CHECK,
+        metric.CHECK,
+        log.CHECK,
+        command.CHECK,
         harness.FAULTS_ACHIEVED,
         harness.NO_BYPASS,
         harness.HOST_HEALTHY,

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BeforeValidator, Field, WithJsonSchema
 
 from stressnet.checks.check import Check, Finding
-from stressnet.checks.progress import IN_STEP, Heights, heights
+from stressnet.checks.progress import IN_STEP, Heights, between, heights, unasked
 from stressnet.plan import Plan, shorten
-from stressnet.record.record import Record
+from stressnet.record.record import Record, Span
 from stressnet.record.rows import NodeSample
 from stressnet.spec.fields import Model, SomeSeconds, one_of, refuse, whole
 from stressnet.spec.units import format_duration
@@ -20,6 +20,8 @@ from stressnet.spec.words import show
 Class = Literal["sticky", "starved", "halted", "slow recovery", "under fault"]
 CLASSES: tuple[Class, ...] = get_args(Class)
 _LEAST_WINDOW_S = 10.0
+_SILENCE_S = 10.0
+"""Samples that end so long before the record does say nothing of its end."""
 _MARGIN = 1.5
 """A window is so many times the kind's longest recovery timer, which may have begun anew meanwhile."""
 
@@ -44,10 +46,11 @@ class Parameters(Model):
         default=None,
         description="How long; default: 1.5 times the longest recovery timer of the node's kind, at least 10 s.",
     )
-    ahead: Peers = Field(default=1, description="So many nodes must be more than 2 blocks ahead.")
+    ahead: Peers = Field(default=1, description="So many nodes must be more than 2 blocks ahead; default: 1.")
     classes: Classes = Field(
         default=["sticky", "starved", "halted"],
-        description="What fails: `sticky` (healthy links, and not going on), `starved` (the same, and without peers), "
+        description="What fails; default: the first three. `sticky` (healthy "
+        "links, and not going on), `starved` (the same, and without peers), "
         "`halted` (no node of the net gains height), `slow recovery` (it went on, later than the window), "
         "`under fault` (while a fault was on it or its links).",
     )
@@ -64,7 +67,7 @@ class Stall:
     behind: int
     """Blocks behind the highest at its end."""
     healthy_s: float
-    """How long at its end nothing that was asked for disturbed it."""
+    """The longest time in it in which nothing that was asked for disturbed it."""
     sort: Class
     over: bool
     """Whether it went on afterwards."""
@@ -74,7 +77,7 @@ def window_s(plan: Plan, node: str, asked: float | None) -> float:
     """Return how long a node must stand still to be called stuck, seconds."""
     if asked is not None:
         return asked
-    return max(_LEAST_WINDOW_S, _MARGIN * getattr(plan.node(node), "recovery_s", 0.0))
+    return max(_LEAST_WINDOW_S, _MARGIN * plan.node(node).recovery_s)
 
 
 def judge(record: Record, parameters: Parameters) -> Finding:
@@ -87,8 +90,8 @@ def judge(record: Record, parameters: Parameters) -> Finding:
             record, seen, name, window_s(record.plan, name, parameters.window), parameters.ahead
         )
     ]
-    halt = _halt(record, seen, max(window_s(record.plan, name, parameters.window) for name in record.nodes))
-    stalls += [halt] if halt else []
+    longest = max(window_s(record.plan, name, parameters.window) for name in record.nodes)
+    stalls += _halts(record, seen, longest)
     stalls.sort(key=lambda stall: (stall.sort not in parameters.classes, -(stall.ended - stall.begun)))
     lines = tuple(_line(record, stall) for stall in stalls)
     numbers = {"stalls": [_numbers(stall) for stall in stalls]}
@@ -107,49 +110,58 @@ def judge(record: Record, parameters: Parameters) -> Finding:
 
 def _unknown(record: Record, seen: Heights, parameters: Parameters) -> str:
     """Say why it cannot be known whether a node is stuck; nothing where it can."""
-    silent = [name for name, row in seen.nodes.items() if all(height is None for height in row)]
-    if len(silent) == len(seen.nodes):
+    asked = [name for name in record.nodes if name not in unasked(record)]
+    silent = [name for name in asked if all(height is None for height in seen.nodes[name])]
+    if len(silent) == len(asked):
         return "no node said its height"
-    observe = record.phases.get("observe")
-    if not record.over or observe is None:
+    if not record.over:
         return ""
+    if silent:
+        return f"{shorten(silent)} never said its height"
+    if record.now - seen.times[-1] > _SILENCE_S:
+        return f"the samples end {format_duration(round(record.now - seen.times[-1]))} before the record"
+    return _watched_too_shortly(record, seen, parameters)
+
+
+def _watched_too_shortly(record: Record, seen: Heights, parameters: Parameters) -> str:
+    observe = record.phases.get("observe")
+    if observe is None:
+        return ""
+    seconds = observe.ended - observe.begun
     behind = [
         name
         for name in seen.nodes
-        if seen.times
-        and seen.ahead(name, len(seen.times) - 1)
-        and observe.ended - observe.begun < window_s(record.plan, name, parameters.window)
+        if seen.are_ahead(name, len(seen.times) - 1, parameters.ahead)
+        and seconds < window_s(record.plan, name, parameters.window)
     ]
     if not behind:
         return ""
-    seconds = format_duration(round(observe.ended - observe.begun))
     return (
-        f"{shorten(behind)} was still behind when the record ended, {seconds} after the last fault, which is "
-        "less than the window: `observe` must be longer"
+        f"{shorten(behind)} was still behind when the record ended, {format_duration(round(seconds))} after the "
+        "last fault, which is less than the window: `observe` must be longer"
     )
 
 
 def _stalls(record: Record, seen: Heights, name: str, window: float, ahead: int) -> Iterator[Stall]:
-    """Yield the times in which a node stood still for a window, from when others were ahead of it."""
+    """Yield the times in which a node stood still for a window and others were ahead of it."""
     row, begun = seen.nodes[name], None
+    absent = [
+        span for span in record.faults if span.fault.kind in ("pause", "kill") and name in span.fault.nodes
+    ]
     for place, at in enumerate(seen.times):
-        own = row[place]
-        moved = place == 0 or own is None or row[place - 1] is None or own > row[place - 1]  # type: ignore[operator]
-        if begun is not None and (moved or _absent(record, name, at)):
-            yield from _stall(record, seen, name, begun, place - 1, window, over=moved and own is not None)
+        own, before = row[place], row[place - 1] if place else None
+        moved = own is None or before is None or own > before
+        stands = (
+            not moved and seen.are_ahead(name, place, ahead) and not any(span.on_at(at) for span in absent)
+        )
+        if begun is not None and not stands:
+            on = own is not None and before is not None and own > before
+            yield from _stall(record, seen, name, begun, place - 1, window, over=on)
             begun = None
-        if begun is None and own is not None and not moved and len(seen.ahead(name, place)) >= ahead:
+        if begun is None and stands:
             begun = place
     if begun is not None:
         yield from _stall(record, seen, name, begun, len(seen.times) - 1, window, over=False)
-
-
-def _absent(record: Record, name: str, at: float) -> bool:
-    """Whether a fault of ours keeps the node itself from running."""
-    return any(
-        span.fault.kind in ("pause", "kill") and name in span.fault.nodes and span.on_at(at)
-        for span in record.faults
-    )
 
 
 def _stall(
@@ -158,7 +170,7 @@ def _stall(
     begun, ended = seen.times[first], seen.times[last]
     if ended - begun < window:
         return
-    healthy_s = ended - _disturbed_until(record, seen, name, first, last)
+    healthy_s = _undisturbed_s(record, name, seen.ahead(name, last), begun, ended)
     if healthy_s < window:
         sort: Class = "under fault"
     elif over:
@@ -169,25 +181,24 @@ def _stall(
     yield Stall(name, begun, ended, height, seen.lag(name, last) or 0, healthy_s, sort, over)
 
 
-def _disturbed_until(record: Record, seen: Heights, name: str, first: int, last: int) -> float:
-    """Return since when the node was undisturbed: itself, and both ways to somebody who was ahead at the end."""
-    begun, ended = seen.times[first], seen.times[last]
-    helpers = seen.ahead(name, last)
-    own = begun
-    by_link = dict.fromkeys(helpers, begun)
-    for span in record.concerning(name, begun, ended):
-        until = min(span.ended or ended, ended)
-        if name in span.fault.nodes:
-            own = max(own, until)
-        for source, target in span.fault.links:
-            other = target if source == name else source
-            if name in (source, target) and other in by_link:
-                by_link[other] = max(by_link[other], until)
-    for span in record.faults:
-        for other in by_link.keys() & set(span.fault.nodes):
-            if span.begun < ended and (span.ended is None or span.ended > begun):
-                by_link[other] = max(by_link[other], min(span.ended or ended, ended))
-    return max(own, min(by_link.values(), default=ended))
+def _undisturbed_s(record: Record, name: str, helpers: Sequence[str], begun: float, ended: float) -> float:
+    """Return the longest time in which a node and somebody ahead of it, and both ways between them, had no fault."""
+    spans = [
+        span for span in record.faults if span.begun < ended and (span.ended is None or span.ended > begun)
+    ]
+    return max(
+        (_gap((span for span in spans if between(span, name, other)), begun, ended) for other in helpers),
+        default=0.0,
+    )
+
+
+def _gap(spans: Iterable[Span], begun: float, ended: float) -> float:
+    """Return the longest time without any of these faults, which come in the order of their beginnings."""
+    longest, free = 0.0, begun
+    for span in spans:
+        longest = max(longest, span.begun - free)
+        free = max(free, ended if span.ended is None else span.ended)
+    return max(longest, ended - free)
 
 
 def _alone(rows: Sequence[NodeSample], since: float, until: float) -> bool:
@@ -196,21 +207,37 @@ def _alone(rows: Sequence[NodeSample], since: float, until: float) -> bool:
     return bool(seen) and max(seen) == 0
 
 
-def _halt(record: Record, seen: Heights, window: float) -> Stall | None:
-    """Return the last time in which no node gained height for a window; one without any fault on goes before others."""
-    begun, most = None, None
-    found: Stall | None = None
+def _halts(record: Record, seen: Heights, window: float) -> Iterator[Stall]:
+    """Yield the times in which no node gained height for a window; what a net does before it has settled is not
+    judged."""
+    baseline = record.phases.get("baseline")
+    if baseline is None:
+        return
+    begun: int | None = None
     for place, at in enumerate(seen.times):
-        highest = seen.highest(place)
-        if most is None or highest is None or highest > most:
-            begun, most = at, highest if highest is not None else most
-        if begun is None or not most or at - begun < window:
-            continue
-        quiet = max([begun, *(span.ended or at for span in record.faults if span.begun < at)])
-        sort: Class = "halted" if at - quiet >= window else "under fault"
-        if sort == "halted" or found is None or found.sort == sort:
-            found = Stall("", begun, at, most, 0, at - quiet, sort, False)
-    return found
+        top = seen.highest(place)
+        if at < baseline.begun or top is None:
+            begun = None
+        elif begun is None:
+            begun = place
+        elif top != (before := seen.highest(begun)):
+            yield from _halt(record, seen, begun, place, window, over=before is None or top > before)
+            begun = place  # also where the highest is gone: the net goes on from the next
+    if begun is not None:
+        yield from _halt(record, seen, begun, len(seen.times) - 1, window, over=False)
+
+
+def _halt(
+    record: Record, seen: Heights, first: int, last: int, window: float, *, over: bool
+) -> Iterator[Stall]:
+    begun, ended = seen.times[first], seen.times[last]
+    spans = [
+        span for span in record.faults if span.begun < ended and (span.ended is None or span.ended > begun)
+    ]
+    quiet = _gap(spans, begun, ended)
+    if ended - begun >= window:
+        sort: Class = "halted" if quiet >= window else "under fault"
+        yield Stall("", begun, ended, seen.highest(first) or 0, 0, quiet, sort, over)
 
 
 def _summary(record: Record, bad: Sequence[Stall]) -> str:
@@ -234,12 +261,10 @@ def _summary(record: Record, bad: Sequence[Stall]) -> str:
 def _line(record: Record, stall: Stall) -> str:
     who = stall.node or "the whole net"
     seconds, healthy = round(stall.ended - stall.begun), round(stall.healthy_s)
-    end = "then it went on" if stall.over else "to the end of the record"
-    if not stall.node:
-        return f"the whole net: {stall.sort}, no node above height {stall.height} from {record.clock(stall.begun)} for {seconds} s"
+    end = "then it went on" if stall.over else "it did not go on"
     return (
         f"{who}: {stall.sort}, height {stall.height} from {record.clock(stall.begun)} for {seconds} s, "
-        f"{stall.behind} behind at the end, undisturbed for the last {healthy} s; {end}"
+        f"{stall.behind} behind at its end, undisturbed for {healthy} s; {end}"
     )
 
 

@@ -69,20 +69,19 @@ def judge(record: Record, asked: Sequence[Mapping[str, Any]]) -> Verdict:
     always = [
         {"name": name, "check": name, "parameters": {}} for name, check in CHECKS.items() if check.always
     ]
-    found = []
-    for one in (*asked, *always):
+    found: dict[int, Judgement] = {}
+    for place, one in sorted(enumerate((*asked, *always)), key=lambda pair: CHECKS[pair[1]["check"]].last):
         check = CHECKS[one["check"]]
         parameters = check.parameters.model_validate(one["parameters"])
-        found.append(Judgement(one["name"], check.name, one["parameters"], check.judge(record, parameters)))
-    return _weighed(record, found)
+        finding = check.judge(record, parameters)
+        found[place] = Judgement(one["name"], check.name, one["parameters"], finding)
+    return _weighed(record, [found[place] for place in sorted(found)])
 
 
 def _weighed(record: Record, found: Sequence[Judgement]) -> Verdict:
     """What is to blame on harness or machine comes first, then what failed, then what is not known."""
-    stopped = next((event for event in record.events if event["event"] == "stopped"), None)
-    if stopped or not record.over:
-        said = stopped["why"] if stopped else "it did not come to its end"
-        return Verdict("inconclusive", f"the run is not complete: {said}", tuple(found))
+    if record.incomplete:
+        return Verdict("inconclusive", f"the run is not complete: {record.incomplete}", tuple(found))
     for always, outcome in ((True, "inconclusive"), (False, "fail"), (False, "inconclusive")):
         for one in found:
             if CHECKS[one.check].always is always and one.finding.outcome == outcome:

@@ -26,6 +26,10 @@ VERBS = {
     "forward": "forward",
     "fault": "fault",
     "run": "run",
+    "prove": "prove",
+    "check": "check",
+    "report": "report",
+    "archive": "archive",
     "ls": "ls",
     "down": "down",
     "prune": "prune",
@@ -90,7 +94,8 @@ def group() -> None:
 
     Every option can also be set in the environment: --ttl of `up` is STRESSNET_UP_TTL, and STRESSNET_NET is the
     net that the other verbs are about.
-    Exit codes: 0 done, 254 bad input, 255 the harness failed; STRESSNET_DEBUG=1 shows tracebacks.
+    Exit codes: 0 done, 254 bad input, 255 the harness failed; of run, prove and check 0 pass, 1 fail,
+    2 inconclusive. STRESSNET_DEBUG=1 shows tracebacks.
     """
 
 

@@ -17,7 +17,8 @@ from stressnet.faults.fault import Fault
 from stressnet.faults.kind import FaultKind, Parameter
 from stressnet.faults.kinds import KINDS
 from stressnet.plan import shorten
-from stressnet.spec.fault import FORMATS, show_value
+from stressnet.report.figures import achieved
+from stressnet.spec.fault import show_value
 from stressnet.spec.units import format_duration
 
 _STYLES = {"on": "yellow", "not achieved": "red", "failed": "red", "ended": "dim", "healed": "dim"}
@@ -108,36 +109,6 @@ def _numbers(fault: Fault, kind: FaultKind | None) -> str:
         if usual.get(name) != value
     ]
     return " ".join(words) or "–"
-
-
-def achieved(found: Mapping[str, Any]) -> str:
-    """Say what was measured, each figure beside what was asked; while it is over, only what has not gone with it."""
-    after = found.get("after")
-    if after:
-        left = [_figure(one) for one in after["figures"] if not one["holds"]]
-        return "still: " + "; ".join(left) if left else "gone" if after["figures"] else "–"
-    if found.get("failed"):
-        words = "; ".join(f"{node}: {why}" for node, why in found["failed"].items())
-        return words if found.get("figures") else f"still: {words}"
-    if found.get("not_measured"):
-        return f"not measured: {found['not_measured']}"
-    shown = [one for one in found.get("figures", ()) if not one["holds"]] or found.get("figures", ())[:1]
-    return "; ".join(map(_figure, shown)) or "–"
-
-
-def _figure(one: Mapping[str, Any]) -> str:
-    if one["unit"] == "count":
-        return f"{one['name']} {one['found']:.0f} of {one['of']}"
-    form = FORMATS[one["unit"]]
-    asked = f"asked {form(one['asked'])}" if one["asked"] or one["unit"] != "rate" else "no limit asked"
-    more = one["how"] or (f"{one['of']} packets" if one["unit"] == "share" else "")
-    found = one["found"] if one["found"] == one["asked"] else _shown(one["found"])
-    return f"{one['name']} {form(found)}, {asked}" + (f" ({more})" if more else "")
-
-
-def _shown(found: float) -> float:
-    """Four digits say all that a measurement knows."""
-    return float(f"{found:.4g}")
 
 
 def say_new(fault: Fault, for_s: float, kinds: Mapping[str, FaultKind] = KINDS, *, held: bool = False) -> str:

@@ -1,7 +1,8 @@
-"""`stressnet ls`: which nets are up."""
+"""`stressnet ls`: which nets are up, or which records there are."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -12,10 +13,27 @@ if TYPE_CHECKING:
     from stressnet.backends.base import FoundNet
 
 
-@click.command(short_help="List the nets that are up.")
+@click.command(short_help="List the nets that are up, or the records of runs.")
+@click.option("--runs", "records", is_flag=True, help="List the records of runs instead, the newest first.")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("runs"),
+    show_default=True,
+    help="Folder of records, as for `run`.",
+)
 @json_option
-def command(as_json: bool) -> None:
-    """List the nets of this user, also those of which only remains are left."""
+def command(records: bool, out: Path, as_json: bool) -> None:
+    """List the nets of this user, also those of which only remains are left; or with --runs the records of runs."""
+    if records:
+        from stressnet.cli.records_text import show_records
+
+        show_records(out, as_json)
+    else:
+        _show_nets(as_json)
+
+
+def _show_nets(as_json: bool) -> None:
     import time
     from dataclasses import asdict
 

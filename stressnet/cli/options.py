@@ -24,7 +24,25 @@ class Duration(click.ParamType):  # type: ignore[type-arg]  # generic only in th
             self.fail(str(error), parameter, context)
 
 
+class Share(click.ParamType):  # type: ignore[type-arg]  # generic only in the newest click
+    """A percentage, such as 95%; the command gets a share from 0 to 1."""
+
+    name = "percentage"
+
+    def convert(self, value: Any, parameter: click.Parameter | None, context: click.Context | None) -> float:
+        """Return the share; a usage error in the words of the topology's own percentages."""
+        from stressnet.spec.units import QuantityError, parse_percent
+
+        if isinstance(value, float):
+            return value
+        try:
+            return parse_percent(value)
+        except QuantityError as error:
+            self.fail(str(error), parameter, context)
+
+
 DURATION = Duration()
+SHARE = Share()
 SEED = click.IntRange(0, 2**63 - 1)
 """As in topologies (`spec.topology.MAX_SEED`, which takes long to import)."""
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -34,3 +52,4 @@ net_option = click.option(
     envvar="STRESSNET_NET",
     help="The net; may be left out where only one is up, or STRESSNET_NET says which.",
 )
+record_argument = click.argument("run")

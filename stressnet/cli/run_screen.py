@@ -7,7 +7,6 @@ import time
 from contextlib import aclosing
 from pathlib import Path
 from types import TracebackType
-from typing import Any
 
 import click
 from rich.console import Group, RenderableType
@@ -17,12 +16,13 @@ from rich.text import Text
 from stressnet.cli.table import summary, table
 from stressnet.cli.terminal import Steps, console
 from stressnet.cli.verdict_text import STYLES
+from stressnet.engine.run.phases import View
 from stressnet.engine.run.scenario import Scenario
-from stressnet.engine.run.stages import View
 from stressnet.engine.status import NetStatus, watch
 from stressnet.errors import AgentError
 from stressnet.record import runs
 from stressnet.record.journal import read_journal
+from stressnet.report.events import event_words
 from stressnet.spec.units import format_duration
 
 _LOOK_S = 0.5
@@ -32,8 +32,7 @@ _FAULTS = 5
 class RunScreen:
     """Shows one run on stderr."""
 
-    def __init__(self, scenario: Scenario, *, quiet: bool = False) -> None:
-        self._scenario = scenario
+    def __init__(self, *, quiet: bool = False) -> None:
         self._quiet = quiet
         self._steps = Steps()
         self._live: Live | None = None
@@ -46,9 +45,8 @@ class RunScreen:
         if not self._quiet:
             self._steps.step(name, done, total)
 
-    def begun(self, path: Path) -> None:
+    def begun(self, one: Scenario, path: Path) -> None:
         """Say what begins."""
-        one = self._scenario
         what = one.name + (f" · {one.variant}" if one.variant else "")
         lasts = format_duration(
             round(one.settling.baseline_s + one.timeline.duration_s + one.timeline.observe_s)
@@ -129,23 +127,3 @@ class RunScreen:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._steps.__exit__(kind, error, trace)
-
-
-def event_words(event: dict[str, Any]) -> str:
-    """Return what an event of the journal says to people; nothing where it is of no interest while a run goes on."""
-    name = event["event"]
-    if name == "fault on":
-        return f"on    {event['step']}: {event['fault']['asked']}"
-    if name == "fault over":
-        return f"over  {event['id']}" if event["by"] != "itself" else ""
-    if name == "mark":
-        return f"mark  {event['text']}"
-    if name in ("step missed", "step failed"):
-        return f"{name.removeprefix('step ')}  {event['step']}: {event['why']}"
-    if name == "breach":
-        return f"fail  {event['check']}: {event['summary']}"
-    if name == "stopped":
-        return f"stopped: {event['why']}"
-    if name in ("load on", "load over"):
-        return f"{name}  {event['step']}"
-    return ""

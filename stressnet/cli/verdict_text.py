@@ -19,8 +19,8 @@ _LINES = 4
 """Particulars of a check that are shown; the record has all."""
 
 
-def print_verdict(path: Path, verdict: Verdict) -> None:
-    """Print what a run amounts to, and where more of it stands."""
+def print_verdict(path: Path, verdict: Verdict, *, name: str = "") -> None:
+    """Print what a run amounts to, and where more of it stands; `name`: what the user calls the record."""
     facts = json.loads((path / runs.RUN).read_text(encoding="utf-8"))
     who = facts["name"] + (f" · {facts['variant']}" if facts["variant"] else "")
     word = verdict.outcome.upper()
@@ -30,7 +30,7 @@ def print_verdict(path: Path, verdict: Verdict) -> None:
         "",
         _table(verdict),
         "",
-        Text.assemble(("record   ", "dim"), _shown(path)),
+        Text.assemble(("record   ", "dim"), name or shown(path)),
         Text.assemble(("again    ", "dim"), shlex.join(facts["command"])),
     )
 
@@ -57,6 +57,7 @@ def _table(verdict: Verdict) -> Table:
     return made
 
 
-def _shown(path: Path) -> str:
+def shown(path: Path) -> str:
+    """Return a path as one would type it here."""
     here = Path.cwd()
     return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)

@@ -10,7 +10,7 @@ from stressnet.plan import Backend
 from stressnet.spec import placeholders
 from stressnet.spec.kinds import shared_ports, unknown_ports
 from stressnet.spec.texts import Place, check_placeholders, probe_texts, texts_of
-from stressnet.spec.words import listing, nearest
+from stressnet.spec.words import listing, nearest, show
 
 
 def disagreements(group: Resolved, resolver: Resolver, backend: Backend) -> Iterator[Problem]:
@@ -32,6 +32,12 @@ def disagreements(group: Resolved, resolver: Resolver, backend: Backend) -> Iter
             "a disk in memory, which ends with the net, for data that is kept",
             "`data: fresh`, or no disk",
             key=True,
+        )
+    if group.kind.time_scale and group.kind.scale_of(group.config) is None:
+        path = (*resolver.origin(group.name, "config"), group.kind.time_scale)
+        found = show(group.config[group.kind.time_scale])
+        yield source.problem(
+            path, found, f"a number above 0: it divides the times of the kind {group.kind.name}"
         )
     yield from _overlaps(group, resolver)
     yield from _words(group, resolver)
@@ -112,6 +118,6 @@ def _all_texts(group: Resolved) -> Iterator[str]:
     everything += [settings.command, settings.args, settings.env, settings.config]
     for _, text in texts_of((), everything):
         yield text
-    for probe in (settings.ready or kind.ready, kind.height, kind.peers, kind.metrics):
+    for probe in {**kind.probes, "ready": settings.ready or kind.ready}.values():
         for _, text in probe_texts((), probe):
             yield text

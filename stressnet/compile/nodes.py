@@ -31,10 +31,8 @@ class GroupRenderer:
         self._command = [self._text(word) for word in words]
         self._env = {key: self._text(text) for key, text in environment(group).items()}
         self._files = [self._file(path, spec) for path, spec in kind.files.items()]
-        self._probes = [
-            self._probe(probe)
-            for probe in (settings.ready or kind.ready, kind.height, kind.peers, kind.metrics)
-        ]
+        probes = {**kind.probes, "ready": settings.ready or kind.ready or ReadyProbe(started=True)}
+        self._probes = {name: self._probe(probe) for name, probe in probes.items()}
         self._same: dict[str, Any] = {
             "group": group.name,
             "kind": kind.name,
@@ -51,6 +49,9 @@ class GroupRenderer:
             "start": start,
             "data": settings.data or "fresh",
             "ready_timeout_s": kind.ready_timeout,
+            "series": kind.series.model_dump(exclude_none=True),
+            "recovery_s": max(kind.recovery_timers.values(), default=0.0)
+            / (kind.scale_of(group.config) or 1.0),
             "stop_signal": kind.stop.signal,
             "stop_timeout_s": kind.stop.timeout,
         }
@@ -58,7 +59,6 @@ class GroupRenderer:
     def node(self, member: Member, knows: Sequence[Member]) -> Node:
         """Return the node in full."""
         lookup = NodeScope(self._scope, member, lambda: knows, self._binary).lookup
-        ready, height, peers, metrics = (make(lookup) for make in self._probes)
         return Node(
             name=member.name,
             index=member.index,
@@ -68,11 +68,8 @@ class GroupRenderer:
             env={key: make(lookup) for key, make in self._env.items()},
             directory=node_directory(member),
             files=tuple(make(lookup) for make in self._files),
-            ready=ready or Probe("started"),
-            height=height,
-            peers=peers,
-            metrics=metrics,
             knows=tuple(other.name for other in knows),
+            **{fact: make(lookup) for fact, make in self._probes.items()},  # type: ignore[arg-type]
             **self._same,
         )
 

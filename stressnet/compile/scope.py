@@ -8,7 +8,7 @@ from functools import cache
 
 from stressnet.compile.groups import Resolved
 from stressnet.compile.members import Member
-from stressnet.spec.placeholders import Value, parse, prepared_token
+from stressnet.spec.placeholders import ASKED, Value, parse, prepared_token
 
 NODES_ROOT = "/run/stressnet/nodes"
 KEPT_ROOT = "/run/stressnet/kept"
@@ -120,6 +120,8 @@ class NodeScope:
         """Return the value of any placeholder."""
         if word in self._own:
             return self._own[word]
+        if word in ASKED:
+            return f"{{{word}}}"
         if word == "port":
             return self._member.group.ports[argument][0]
         if word == "label":

@@ -9,10 +9,9 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from stressnet.backends.base import Backend
-from stressnet.errors import AgentError, StressnetError, UsageError
+from stressnet.errors import StressnetError, UsageError
 from stressnet.record.samples import HostSample, NodeSample, read, read_metrics
 
-_CHUNK = 1 << 18
 _CLOSELY_S = 30.0
 """Within this time there was a closer look, also on a busy machine."""
 _COUNTERS = ("opens", "accepts", "failed_opens", "resets", "retransmits", "rx_bytes", "tx_bytes")
@@ -135,14 +134,9 @@ async def summarise(
 async def fetch(backend: Backend, path: Path, since: float) -> int:
     """Write the samples of a net from a moment on (Unix seconds) into a file; return its size in bytes."""
     async with await backend.connect() as agent:
-        size = left = int(await agent.call("samples", since=since))
+        size = int(await agent.call("samples", since=since))
         with path.open("wb") as file:
-            while left:
-                chunk = await agent.reader.read(min(left, _CHUNK))
-                if not chunk:
-                    raise AgentError("the agent went away while it sent its samples")
-                file.write(chunk)
-                left -= len(chunk)
+            await agent.receive(size, file)
     return size
 
 

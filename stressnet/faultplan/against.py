@@ -10,7 +10,7 @@ from stressnet.faults.declared import with_declared
 from stressnet.faults.kind import FaultKind
 from stressnet.plan import Plan
 from stressnet.spec.fault import read_parameters
-from stressnet.spec.selectors import Observation
+from stressnet.spec.selectors import Observation, SelectorError, resolve
 from stressnet.spec.source import Path, Source
 from stressnet.spec.targets import Aim, Targets
 from stressnet.spec.words import listing, nearest, show
@@ -104,6 +104,18 @@ class Against:
                 self.problems.append(
                     self._source.problem(here, problem.found, problem.allowed, problem.nearest)
                 )
+
+    def named(self, here: Path, selector: str) -> None:
+        """Look whether a selector means nodes by the plan alone, whatever is observed."""
+        try:
+            found = resolve(selector, self._plan, Observation(), self._seed)
+        except SelectorError as error:
+            for one in error.problems:
+                self.refuse(here, one.found, one.allowed, one.nearest)
+            return
+        if not found:
+            said = f"{show(selector)} means nodes by what is observed, which changes"
+            self.refuse(here, said, "nodes by the plan, as in us-*, role:validator or any 2 of eu")
 
 
 def _everything(plan: Plan) -> Observation:

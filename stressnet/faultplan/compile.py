@@ -7,9 +7,10 @@ from dataclasses import replace
 
 from stressnet.errors import InputError, Problem
 from stressnet.faultplan.against import Against
-from stressnet.faultplan.document import CHECK_NAMES, FaultPlan, Moment, Step, chosen
+from stressnet.faultplan.document import FaultPlan, Moment, Step
 from stressnet.faultplan.draw import MOST
 from stressnet.faultplan.filling import filled
+from stressnet.faultplan.questions import questions
 from stressnet.faultplan.randomsteps import RandomSteps
 from stressnet.faultplan.read import Document
 from stressnet.faultplan.timeline import Action, Calls, Timeline, TimelineStep, When
@@ -30,7 +31,9 @@ def compile_timeline(document: Document, plan: Plan, seed: int) -> Timeline:
 
 class _Compiler:
     def __init__(self, document: Document, plan: Plan, seed: int) -> None:
+        self._whole = document
         self._document: FaultPlan = document.plan
+        self._plan = plan
         self._names: dict[str, int] = {}
         self.problems: list[Problem] = []
         self._against = Against(document.source, plan, seed, self.problems)
@@ -41,7 +44,7 @@ class _Compiler:
         steps = [one for number, step in written for one in self._steps(number, step)]
         self._check_names()
         steps += self._random.steps()
-        self._check_checks()
+        self.problems += questions(self._whole, self._plan)[1]
         return Timeline(tuple(steps), self._document.duration, self._document.observe)
 
     # Steps of the timeline.
@@ -148,11 +151,3 @@ class _Compiler:
         except QuantityError as error:
             self._against.refuse((*here, "load", "http", "path"), error.found, error.allowed)
         return Calls("http", load.http.port, load.http.path, "GET", (), load.rate)
-
-    def _check_checks(self) -> None:
-        for number, entry in enumerate(self._document.checks):
-            one = chosen(entry)
-            if one is None:
-                names = [name for name in CHECK_NAMES if getattr(entry, name) is not None]
-                found = f"{listing(names)} together" if names else "no check"
-                self._against.refuse(("checks", number), found, f"one of {listing(CHECK_NAMES)}")

@@ -11,11 +11,14 @@ from stressnet.spec.fields import (
     AlsoWritten,
     Model,
     Name,
+    Number,
+    PerSecond,
     PortReference,
     Seconds,
     SomeSeconds,
     Text,
     one_of,
+    plain_number,
     refuse,
     whole,
 )
@@ -34,14 +37,8 @@ def _moment(value: Any) -> Any:
     return value if isinstance(value, dict) else {"time": value}
 
 
-def _number(value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise refuse(show(value), "a number")
-    return float(value)
-
-
 def _scale(value: Any) -> float:
-    number = _number(value)
+    number: float = plain_number(value)
     if not 0.01 <= number <= 10_000:
         raise refuse(show(value), "a number from 0.01 to 10000")
     return number
@@ -62,18 +59,6 @@ def _check(value: Any) -> Any:
     raise refuse(show(value), "a check, as in `- stuck: {window: 60s}`")
 
 
-def _per_second(value: Any) -> float:
-    number, sign, unit = str(value).partition("/")
-    try:
-        rate = float(number)
-    except ValueError:
-        rate = 0.0
-    if not sign or unit != "s" or not 0 < rate <= 1000:
-        raise refuse(show(value), "calls a second, up to 1000/s", example="20/s")
-    return rate
-
-
-Number = Annotated[float, BeforeValidator(_number), WithJsonSchema({"type": "number"})]
 Scale = Annotated[float, BeforeValidator(_scale), WithJsonSchema({"type": "number", "exclusiveMinimum": 0})]
 Expected = Annotated[
     Literal["pass", "fail", "inconclusive"],
@@ -85,9 +70,6 @@ StateName = Annotated[
     str,
     BeforeValidator(one_of("ready", "starting", "exited")),
     WithJsonSchema({"enum": ["ready", "starting", "exited"]}),
-]
-PerSecond = Annotated[
-    float, BeforeValidator(_per_second), WithJsonSchema({"type": "string", "examples": ["20/s"]})
 ]
 Pair = Annotated[list[Text], BeforeValidator(_pair), WithJsonSchema({"type": "array"})]
 Weight = Annotated[int, BeforeValidator(whole(1, 1000)), WithJsonSchema({"type": "integer", "minimum": 1})]

@@ -19,6 +19,7 @@ from stressnet.spec.yamlfile import Mark, Tree
 
 PLAIN = ""
 """The name of a plan that has no variants."""
+_ONLY_HERE = frozenset({"topology", "checks", "timeline"})
 _OWN = frozenset(field.alias or name for name, field in FaultPlan.model_fields.items())
 _OF_TOPOLOGY = frozenset(field.alias or name for name, field in Topology.model_fields.items()) - _OWN
 
@@ -61,6 +62,12 @@ def read_fault_plan(
     if problems:
         raise InputError(list(dict.fromkeys(problems)))
     return found
+
+
+def is_fault_plan(path: Path) -> bool:
+    """Tell a fault plan from a topology, by keys that only a fault plan has; InputError where it is no YAML."""
+    tree = read_included(shown_path(path), os.environ, [])
+    return isinstance(tree.value, dict) and not _ONLY_HERE.isdisjoint(tree.value)
 
 
 def chosen_variant(documents: Mapping[str, Document], variant: str | None, path: Path) -> Document:

@@ -37,7 +37,9 @@ class Hook:
 
     def request(self, parameters: Mapping[str, Value]) -> tuple[str, str, bytes]:
         """Return verb, path and body for these values; KeyError where one is missing."""
-        path, content = _filled(self.path, parameters), _filled(self.content, parameters)
+        for missing in (word for word in self.words() if word not in parameters):
+            raise KeyError(missing)
+        path, content = filled(self.path, parameters), filled(self.content, parameters)
         if self.via == "rpc":
             call = {"jsonrpc": "2.0", "id": 1, "method": self.method, "params": content}
             return "POST", str(path), json.dumps(call).encode()
@@ -84,15 +86,19 @@ def _words(value: Any) -> Iterator[str]:
             yield from _words(item)
 
 
-def _filled(value: Any, parameters: Mapping[str, Value]) -> Any:
+def filled(value: Any, parameters: Mapping[str, Value]) -> Any:
+    """Put parameters in the place of their names in braces, in all texts of a value; other braces stay.
+
+    A text that is nothing but `{name}` becomes the number itself.
+    """
     if isinstance(value, str):
         alone = _WORD.fullmatch(value)
-        if alone:
+        if alone and alone[1] in parameters:
             return _plain(parameters[alone[1]])
-        return _WORD.sub(lambda found: str(_plain(parameters[found[1]])), value)
+        return _WORD.sub(lambda found: str(_plain(parameters.get(found[1], found[0]))), value)
     if isinstance(value, dict):
-        return {key: _filled(item, parameters) for key, item in value.items()}
-    return [_filled(item, parameters) for item in value] if isinstance(value, list | tuple) else value
+        return {key: filled(item, parameters) for key, item in value.items()}
+    return [filled(item, parameters) for item in value] if isinstance(value, list | tuple) else value
 
 
 def _plain(value: Value) -> Value:

@@ -47,6 +47,8 @@ class Span:
     achieved: Mapping[str, Any] = field(default_factory=dict)
     """The last that was measured while it was on."""
     hits: int = 0
+    by: str = ""
+    """What ended it: time, plan, end, itself or agent; "" while it is on."""
 
     def on_at(self, at: float) -> bool:
         """Tell whether it was on at a time."""
@@ -84,6 +86,17 @@ class Record:
         """Whether the run went on to its end."""
         return any(event["event"] == "phase" and event["phase"] == "over" for event in self.events)
 
+    @property
+    def incomplete(self) -> str:
+        """Why the run did not go on to its end; empty where it did."""
+        stopped = next((event for event in self.events if event["event"] == "stopped"), None)
+        return str(stopped["why"]) if stopped else "" if self.over else "it did not come to its end"
+
+    @property
+    def collected(self) -> bool:
+        """Whether logs and blocks were brought into the record, and nothing is to come."""
+        return any(event["event"] == "collected" for event in self.events)
+
     @cached_property
     def now(self) -> float:
         """The end of what is known, Unix time."""
@@ -116,6 +129,7 @@ class Record:
                 span.hits = event["hits"]
             elif event["event"] == "fault over" and event["id"] in found:
                 found[event["id"]].ended = event["time"]
+                found[event["id"]].by = str(event.get("by", ""))
         return list(found.values())
 
     @cached_property

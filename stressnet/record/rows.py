@@ -64,6 +64,8 @@ class NodeSample:
     """Time in which some task of its control group waited for a CPU; only version 2 counts this and the next two."""
     memory_pressure_s: float | None = None
     io_pressure_s: float | None = None
+    cpu_wait_s: float | None = None
+    """Time in which the first thread of its main process was ready to run, and had no CPU."""
 
 
 @dataclass(slots=True)

@@ -1,24 +1,28 @@
-"""Where records of runs lie: `runs/<fault plan>/<UTC time>/`, and `latest` beside them.
+"""Where records of runs lie: `runs/<fault plan>/<UTC time>/`, and `latest` and `prove-<UTC time>/` beside them.
 
 run.json       what was asked: plan, variant, seed, settings, versions, machine, checks
 plan.json      the net, completely      timeline.json   what is done when, drawn
 journal.jsonl  what was done and seen   samples.db      figures over time
-logs/<node>.log    evidence/    blocks.json    verdict.json   junit.xml   report.html
+logs/<node>.log    evidence/    blocks.json    answers.jsonl  verdict.json   junit.xml   report.html
 """
 
 from __future__ import annotations
 
 import json
 import os
+import shutil
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from stressnet.errors import EnvironmentProblem, UsageError
+from stressnet.record.journal import read_journal
 
 ROOT = Path("runs")
+PROOF = "prove.json"
 LATEST = "latest"
 RUN, PLAN, TIMELINE, JOURNAL, SAMPLES = (
     "run.json",
@@ -29,6 +33,7 @@ RUN, PLAN, TIMELINE, JOURNAL, SAMPLES = (
 )
 SOURCE = "faultplan.yaml"
 LOGS, EVIDENCE, BLOCKS, VERDICT = "logs", "evidence", "blocks.json", "verdict.json"
+ANSWERS = "answers.jsonl"
 JUNIT, REPORT = "junit.xml", "report.html"
 
 
@@ -47,22 +52,32 @@ class FoundRun:
 
 def new_run(root: Path, name: str, now: float) -> Path:
     """Make the folder of a run that begins now (Unix time), and return it."""
+    path = _new(root / name, "", now)
+    for below in (LOGS, EVIDENCE):
+        (path / below).mkdir()
+    _point(root / name / LATEST, path.name)
+    return path
+
+
+def new_proof(root: Path, name: str, now: float) -> Path:
+    """Make the folder of what `prove` finds, beside the records of the plan, and return it."""
+    return _new(root / name, "prove-", now)
+
+
+def _new(folder: Path, prefix: str, now: float) -> Path:
     stamp = datetime.fromtimestamp(now, UTC).strftime("%Y%m%dT%H%M%SZ")
     try:
-        (root / name).mkdir(parents=True, exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
         for turn in range(1000):
-            path = root / name / (f"{stamp}-{turn + 1}" if turn else stamp)
-            try:
+            path = folder / (f"{prefix}{stamp}-{turn + 1}" if turn else f"{prefix}{stamp}")
+            with suppress(FileExistsError):
                 path.mkdir()
-            except FileExistsError:
-                continue
-            for below in (LOGS, EVIDENCE):
-                (path / below).mkdir()
-            _point(root / name / LATEST, path.name)
-            return path
+                return path
     except OSError as error:
-        raise EnvironmentProblem(f"the record cannot be made in {root}: {error.strerror or error}") from error
-    raise EnvironmentProblem(f"there are 1000 runs of {name} in this second already")
+        raise EnvironmentProblem(
+            f"the record cannot be made in {folder.parent}: {error.strerror or error}"
+        ) from error
+    raise EnvironmentProblem(f"there are 1000 runs of {folder.name} in this second already")
 
 
 def _point(link: Path, target: str) -> None:
@@ -94,6 +109,30 @@ def runs(root: Path = ROOT) -> Iterator[FoundRun]:
             continue  # not ours, or not written yet
 
 
+def remove(path: Path) -> None:
+    """Remove a record; `latest` then names the newest that is left of its fault plan."""
+    shutil.rmtree(path, ignore_errors=True)
+    link = path.with_name(LATEST)
+    if not link.exists():
+        left = [run.path for run in runs(path.parent.parent) if run.path.parent == path.parent]
+        if left:
+            _point(link, left[-1].name)
+        else:
+            link.unlink(missing_ok=True)
+
+
+def duration_s(path: Path) -> float | None:
+    """Return how long a run took until its record was complete, seconds; None where it was not completed."""
+    events = read_journal(path / JOURNAL)
+    ends = [event["time"] for event in events if event["event"] == "phase" and event["phase"] == "over"]
+    return float(ends[0] - events[0]["time"]) if ends else None
+
+
+def size_bytes(path: Path) -> int:
+    """Return what the files of a record hold."""
+    return sum(file.lstat().st_size for file in path.rglob("*") if not file.is_dir())
+
+
 def _outcome(path: Path) -> str:
     try:
         return str(json.loads((path / VERDICT).read_text(encoding="utf-8"))["outcome"])
@@ -102,7 +141,12 @@ def _outcome(path: Path) -> str:
 
 
 def write_json(path: Path, facts: Mapping[str, Any]) -> None:
+    """Write facts into a file of a record, whole or not at all."""
+    write_text(path, json.dumps(facts, indent=1, ensure_ascii=False) + "\n")
+
+
+def write_text(path: Path, text: str) -> None:
     """Write a file of a record, whole or not at all."""
     partial = path.with_name(f".{path.name}.partial")
-    partial.write_text(json.dumps(facts, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    partial.write_text(text, encoding="utf-8", errors="replace")
     partial.replace(path)

@@ -195,17 +195,19 @@ class Samples:
 
 
 def read(path: Path, kind: type[Row], *, since: float = 0.0) -> Iterator[Row]:
-    """Yield the rows of one sort in the order of time, from a moment on (Unix seconds)."""
+    """Yield the rows of one sort in the order of time, from a moment on (Unix seconds).
+
+    What an earlier version has not written is None.
+    """
     with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as file:
         names = dict(file.execute("SELECT id, name FROM nodes"))
         table = _KINDS[kind]
-        for values in file.execute(f"SELECT * FROM {table} WHERE at >= ? ORDER BY at", (since,)):
-            yield kind(*_named(kind, values, names))
-
-
-def _named(kind: type, values: Sequence[Any], names: Mapping[int, str]) -> Iterator[Any]:
-    for field, value in zip(fields(kind), values, strict=True):
-        yield names[value] if field.name in _NAMES else value
+        there = {row[1] for row in file.execute(f"PRAGMA table_info({table})")}
+        columns = [field.name for field in fields(kind) if field.name in there]
+        query = f"SELECT {', '.join(columns)} FROM {table} WHERE at >= ? ORDER BY at"
+        for values in file.execute(query, (since,)):
+            found = zip(columns, values, strict=True)
+            yield kind(**{name: names[value] if name in _NAMES else value for name, value in found})
 
 
 def read_metrics(path: Path, *, since: float = 0.0) -> Iterator[tuple[float, str, str, float]]:

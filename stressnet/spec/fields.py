@@ -160,6 +160,24 @@ def whole(least: int, most: int) -> Any:
     return parse
 
 
+def plain_number(value: Any) -> float:
+    """Return a number that has no unit."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise refuse(show(value), "a number")
+    return float(value)
+
+
+def _per_second(value: Any) -> float:
+    number, sign, unit = str(value).partition("/")
+    try:
+        rate = float(number)
+    except ValueError:
+        rate = 0.0
+    if not sign or unit != "s" or not 0 < rate <= 1000:
+        raise refuse(show(value), "how often a second, up to 1000/s", example="20/s")
+    return rate
+
+
 def one_of(*choices: str) -> Callable[[Any], str]:
     """Return the check of a word out of a few."""
 
@@ -196,6 +214,8 @@ PortName = Annotated[
 PortNumber = Annotated[tuple[int, str], *_field(_port, type=["string", "integer"], examples=["9000/tcp"])]
 PortReference = Annotated[str | int, *_field(_port_reference, type=["string", "integer"])]
 Seconds = Annotated[float, *_field(_quantity(parse_duration), type="string", examples=["20s"])]
+Number = Annotated[float, *_field(plain_number, type="number")]
+PerSecond = Annotated[float, *_field(_per_second, type="string", examples=["20/s"])]
 SomeSeconds = Annotated[
     float, *_field(_quantity(parse_duration, positive=True), type="string", examples=["20s"])
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, WithJsonSchema, field_validator, model_validator
@@ -32,6 +33,10 @@ from stressnet.spec.words import show
 SIGNALS = ("SIGTERM", "SIGINT", "SIGQUIT", "SIGHUP", "SIGUSR1", "SIGUSR2", "SIGKILL")
 _PATH = re.compile(r"[A-Za-z0-9._@+-][A-Za-z0-9._@+/ -]{0,254}\Z")
 _MODE = re.compile(r"0?[0-7]{3}\Z")
+_SERIES = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]{0,254}\Z")
+_LARGEST_SCALE = 1e9
+PROBES = ("ready", "height", "peers", "metrics", "block", "in_sync", "stacks")
+"""The keys of a kind that say how something is read from a node."""
 
 
 def _below(value: Any) -> str:
@@ -59,6 +64,12 @@ def _mode(value: Any) -> int:
     return int(value, 8)
 
 
+def _series(value: Any) -> str:
+    if not isinstance(value, str) or not _SERIES.match(value):
+        raise refuse(show(value), "the name of a series without labels, as in process_open_fds")
+    return value
+
+
 Below = Annotated[str, BeforeValidator(_below), WithJsonSchema({"type": "string"})]
 Folder = Annotated[str, BeforeValidator(_folder), WithJsonSchema({"type": "string"})]
 PrepareFolder = Annotated[str, BeforeValidator(_template_path), WithJsonSchema({"type": "string"})]
@@ -70,6 +81,10 @@ Format = Annotated[
     WithJsonSchema({"enum": ["toml", "json", "yaml"]}),
 ]
 Signal = Annotated[str, BeforeValidator(one_of(*SIGNALS)), WithJsonSchema({"enum": list(SIGNALS)})]
+SeriesName = Annotated[
+    str, BeforeValidator(_series), WithJsonSchema({"type": "string", "pattern": _SERIES.pattern[:-2]})
+]
+TimerName = FaultName
 FileCount = Annotated[
     int, BeforeValidator(whole(1, 2**20)), WithJsonSchema({"type": "integer", "minimum": 1})
 ]
@@ -132,6 +147,24 @@ class Estimate(Model):
     files: FileCount = Field(default=128, description="Open files of one node, connections included.")
 
 
+class Series(Model):
+    """Which of a node's Prometheus series say what, over all their labels together."""
+
+    streams: SeriesName | None = Field(
+        default=None, description="Streams that are open at the node now, whoever has opened them."
+    )
+    streams_opened: SeriesName | None = Field(
+        default=None, description="Streams that have come about so far, a counter."
+    )
+    discoveries: SeriesName | None = Field(
+        default=None, description="How often peers have been looked for so far, a counter."
+    )
+    tasks: SeriesName | None = Field(default=None, description="Tasks, goroutines or threads that there are.")
+    pending_requests: SeriesName | None = Field(
+        default=None, description="Requests to peers that wait for their answers."
+    )
+
+
 class Kind(Model):
     """How to run a sort of node."""
 
@@ -177,6 +210,24 @@ class Kind(Model):
         default=None, description="How the peers are read: their number, or a list of them."
     )
     metrics: MetricsProbe | None = Field(default=None, description="Where Prometheus metrics are.")
+    block: ValueProbe | None = Field(
+        default=None,
+        description="How the hash of a block is read; `{height}` in path or params stands for the block's number.",
+    )
+    in_sync: ValueProbe | None = Field(
+        default=None, description="Whether the node itself says that it is in sync: true or false."
+    )
+    stacks: ValueProbe | None = Field(
+        default=None, description="Where the stacks of all its tasks or goroutines are: a text."
+    )
+    series: Series = Field(default=Series(), description="Which of its Prometheus series say what.")
+    recovery_timers: dict[TimerName, SomeSeconds] = Field(
+        default={},
+        description="Times after which a node that has come to a halt tries anew by itself, as in `cooldown: 60s`.",
+    )
+    time_scale: Text | None = Field(
+        default=None, description="The key of `config` by whose value the node divides these times."
+    )
     stop: Stop = Field(default=Stop(), description="How a node is asked to end, and how long it may take.")
     faults: dict[FaultName, FaultDeclaration] = Field(
         default={}, description="Faults that its nodes do themselves, for `stressnet fault add`."
@@ -192,6 +243,17 @@ class Kind(Model):
         if len(set(roles)) != len(roles):
             raise refuse("a role twice", "each role once")
         return roles
+
+    @property
+    def probes(self) -> dict[str, Any]:
+        """How each fact is read, by its key; None where the kind does not say."""
+        return {name: getattr(self, name) for name in PROBES}
+
+    def scale_of(self, config: Mapping[str, object]) -> float | None:
+        """Return what divides its times under these settings; None where that is no number above 0."""
+        value = config.get(self.time_scale, 1) if self.time_scale else 1
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        return value if number and 0 < value <= _LARGEST_SCALE else None  # type: ignore[operator,return-value]
 
     @property
     def fallback_role(self) -> str:

@@ -16,8 +16,8 @@ from stressnet.spec.kind import Kind
 from stressnet.spec.load import shown_path, validated
 from stressnet.spec.source import Path as DocumentPath
 from stressnet.spec.source import Source
-from stressnet.spec.texts import check_placeholders, place_of, probe_texts, texts_of
-from stressnet.spec.words import listing, nearest
+from stressnet.spec.texts import asks_height, check_placeholders, place_of, probe_texts, texts_of
+from stressnet.spec.words import listing, nearest, show
 from stressnet.spec.yamlfile import MAX_BYTES, read_yaml
 
 KIND_FILE = "kind.yaml"
@@ -123,6 +123,7 @@ class _Check:
         found += [self._unknown(("args", role), role, kind.roles, "role", key=True) for role in strangers]
         found += self._shared_ports()
         found += self._probe_ports()
+        found += self._figures()
         found += problems_of(self._source, kind.faults)
         for path, text in self._texts():
             found += check_placeholders(self._source, path, text, kind, place=place_of(path))
@@ -139,8 +140,7 @@ class _Check:
         yield from shared_ports(self._source, ("ports",), self._kind.ports)
 
     def _probe_ports(self) -> Iterator[Problem]:
-        for name in ("ready", "height", "peers", "metrics"):
-            probe = getattr(self._kind, name)
+        for name, probe in self._kind.probes.items():
             if probe is not None:
                 yield from unknown_ports(self._source, (name,), probe, self._kind.ports)
         for name, fault in self._kind.faults.items():
@@ -148,14 +148,32 @@ class _Check:
                 path = ("faults", name, side)
                 yield from unknown_ports(self._source, path, getattr(fault, side), self._kind.ports)
 
+    def _figures(self) -> Iterator[Problem]:
+        """Yield what is missing beside a block's height, series and times, or does not fit them."""
+        kind, place = self._kind, self._source.problem
+        if kind.block and not any(asks_height(text) for _, text in probe_texts((), kind.block)):
+            yield place(
+                ("block",), "no {height}", "{height} in path or params, for the block's number", key=True
+            )
+        if kind.series.model_fields_set and kind.metrics is None:
+            yield place(
+                ("series",), "series without metrics", "metrics with it, to say where they are", key=True
+            )
+        if kind.time_scale and not kind.recovery_timers:
+            found = "time_scale without recovery_timers"
+            yield place(("time_scale",), found, "recovery_timers with it, which it divides", key=True)
+        if kind.time_scale and kind.scale_of(kind.config) is None:
+            found = show(kind.config[kind.time_scale])
+            yield place(("config", kind.time_scale), found, "a number above 0: time_scale")
+
     def _texts(self) -> Iterator[tuple[DocumentPath, str]]:
         kind = self._kind
         yield from texts_of(("command",), kind.command)
         yield from texts_of(("args",), kind.args)
         yield from texts_of(("env",), kind.env)
         yield from texts_of(("config",), kind.config)
-        for name in ("ready", "height", "peers", "metrics"):
-            yield from probe_texts((name,), getattr(kind, name))
+        for name, probe in kind.probes.items():
+            yield from probe_texts((name,), probe)
         if kind.prepare:
             yield from texts_of(("prepare", "command"), kind.prepare.command)
             yield ("prepare", "per_node"), kind.prepare.per_node

@@ -23,6 +23,8 @@ NET_WIDE = frozenset(
     | {"port", "boot", "validators", "names", "env"}
 )
 WORDS = PER_NODE | PER_GROUP | NET_WIDE | PREPARED
+ASKED = frozenset({"height"})
+"""Words that stay in a plan: they have a value only when the node is asked."""
 NEED_ARGUMENT = frozenset({"port", "knows", "boot", "names", "label", "env"}) | PREPARED
 MAY_HAVE_ARGUMENT = NEED_ARGUMENT | {"count"}
 

@@ -92,7 +92,7 @@ def _only_one(model: Model, fields: tuple[str, ...]) -> None:
 
 
 class ValueProbe(Model):
-    """How a number is read: by `http` or by `rpc`."""
+    """How a fact is read: by `http` or by `rpc`."""
 
     http: HttpProbe | None = Field(default=None, description="GET a path.")
     rpc: RpcProbe | None = Field(default=None, description="Call a JSON-RPC method.")

@@ -21,9 +21,14 @@ BEGIN, END = "<!-- keys: made from the models -->", "<!-- end of keys -->"
 
 def with_reference(name: str, page: str) -> str:
     """Return a page with the tables of a format between its marks."""
+    return put_between(page, reference(name))
+
+
+def put_between(page: str, tables: str) -> str:
+    """Return a page with something else between its marks."""
     before, _, rest = page.partition(BEGIN)
     _, _, after = rest.partition(END)
-    return f"{before}{BEGIN}\n\n{reference(name)}\n{END}{after}"
+    return f"{before}{BEGIN}\n\n{tables}\n{END}{after}"
 
 
 def reference(name: str) -> str:
@@ -33,7 +38,7 @@ def reference(name: str) -> str:
     body = schema(name)
     sections = {body["title"]: body, **body.get("$defs", {})}
     order = list(_reachable(body["title"], sections))
-    return "\n".join(_section(title, sections[title]) for title in order)
+    return "\n".join(section(title, sections[title]) for title in order)
 
 
 def _layer(layer: str) -> str:
@@ -73,7 +78,8 @@ def _references(value: Any) -> Iterator[str]:
             yield from _references(item)
 
 
-def _section(title: str, model: dict[str, Any]) -> str:
+def section(title: str, model: dict[str, Any]) -> str:
+    """Return the table of a model, from its schema."""
     required = model.get("required", [])
     lines = [f"### {title}", "", model["description"], "", "| key | value | meaning |", "| --- | --- | --- |"]
     for key, item in model["properties"].items():

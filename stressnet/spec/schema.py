@@ -16,9 +16,14 @@ _MODELS: dict[str, type[BaseModel]] = {"topology": Topology, "kind": Kind}
 
 def schema(name: str) -> dict[str, Any]:
     """Return the schema of `topology` or `kind`."""
-    return {"$schema": DIALECT, **_MODELS[name].model_json_schema(by_alias=True)}
+    return schema_of(_MODELS[name])
 
 
-def schema_text(name: str) -> str:
-    """Return the schema as text."""
-    return json.dumps(schema(name), indent=2, ensure_ascii=False)
+def schema_of(model: type[BaseModel]) -> dict[str, Any]:
+    """Return the schema of a file that is read as this model."""
+    return {"$schema": DIALECT, **model.model_json_schema(by_alias=True)}
+
+
+def schema_text(body: dict[str, Any]) -> str:
+    """Return a schema as text."""
+    return json.dumps(body, indent=2, ensure_ascii=False)

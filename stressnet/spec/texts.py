@@ -12,12 +12,13 @@ from stressnet.spec.source import Path as DocumentPath
 from stressnet.spec.source import Source
 from stressnet.spec.words import listing, nearest
 
-Place = Literal["file", "env", "prepare", "other"]
+Place = Literal["file", "env", "prepare", "block", "other"]
 """Where a text with placeholders goes: not every word means something everywhere."""
 _MEANT = {
     "file": placeholders.WORDS,
     "env": placeholders.WORDS - placeholders.PREPARED - {"env"},
     "prepare": placeholders.NET_WIDE,
+    "block": placeholders.WORDS - placeholders.PREPARED | placeholders.ASKED,
     "other": placeholders.WORDS - placeholders.PREPARED,
 }
 
@@ -38,9 +39,8 @@ def place_of(path: DocumentPath) -> Place:
     """Return where a text of a kind file goes."""
     if tuple(path[:2]) == ("prepare", "command"):
         return "prepare"
-    if path[0] == "env":
-        return "env"
-    return "file" if path[0] in ("files", "config") else "other"
+    places: dict[str | int, Place] = {"env": "env", "block": "block", "files": "file", "config": "file"}
+    return places.get(path[0], "other")
 
 
 def probe_texts(path: tuple[str | int, ...], probe: Any) -> Iterator[tuple[DocumentPath, str]]:
@@ -50,6 +50,11 @@ def probe_texts(path: tuple[str | int, ...], probe: Any) -> Iterator[tuple[Docum
         for name in ("path", "params"):
             yield from texts_of((*path, via, name), getattr(options, name, None))
     yield from texts_of((*path, "path"), getattr(probe, "path", None))
+
+
+def asks_height(text: str) -> bool:
+    """Tell whether the number of a block goes into a text."""
+    return any(one.word in placeholders.ASKED for one in placeholders.parse(text).placeholders)
 
 
 def check_placeholders(
@@ -67,6 +72,8 @@ def check_placeholders(
     `others` are ports of other nodes, which `{knows:PORT}` and `{boot:PORT}` may name as well.
     """
     words = _MEANT[place]
+    if place == "block":
+        yield from _literal_height(source, path, text)
     for one in placeholders.parse(text).placeholders:
         if one.word in placeholders.PREPARED and place != "file":
             found = f"{one}, but prepared files are read only when the files of nodes are written"
@@ -89,6 +96,13 @@ def check_placeholders(
             if one.word in ("knows", "boot"):
                 known = dict.fromkeys((*known, *others))
             yield from _argument(source, path, one, kind, known)
+
+
+def _literal_height(source: Source, path: DocumentPath, text: str) -> Iterator[Problem]:
+    """Yield `{{height}}`, which could not be told from `{height}` once the braces around it are gone."""
+    literal = (part for part in placeholders.parse(text).parts if isinstance(part, str))
+    if any(f"{{{word}}}" in part for part in literal for word in placeholders.ASKED):
+        yield source.problem(path, "{{height}}", "{height}, which stands for the block's number")
 
 
 def _argument(

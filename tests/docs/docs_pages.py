@@ -2,7 +2,7 @@
 
 A comment `<!-- test: ... -->` on the line above a block says how it is run:
 
-    exit N          every command of the block ends with this exit code
+    exit N [or M]   every command of the block ends with this exit code, or one of these
     for N           the command is interrupted (Ctrl-C) after N seconds
     background      the command goes on while the rest of the page is run
     docker          the block needs a Docker engine

@@ -10,6 +10,7 @@ import yaml
 from docs_pages import Block, blocks, name, pages
 
 from stressnet.compile import compile_plan
+from stressnet.faultplan.document import FaultPlan
 from stressnet.spec.kind import Kind
 from stressnet.spec.kinds import Kinds
 from stressnet.spec.load import load
@@ -68,7 +69,7 @@ def test_a_fragment_has_only_keys_that_there_are(block: Block) -> None:
     keys = _content(block).keys()
     known = [
         {field.alias or key for key, field in model.model_fields.items()}
-        for model in (Kind, Topology, Settings)
+        for model in (Kind, Topology, Settings, FaultPlan)
     ]
     assert any(keys <= fields for fields in known), sorted(keys)
 

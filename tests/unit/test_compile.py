@@ -37,6 +37,12 @@ files:
 ready: {http: {port: rpc, path: "/ready?who={name}"}}
 ready_timeout: 12s
 height: {rpc: {port: rpc, method: height, params: ["{region}"], json: result}}
+metrics: {port: 9100}
+block: {rpc: {port: rpc, path: "/{name}", method: block, params: ["{height}", "{port:rpc}", "{region}{{x}}"], json: result}}
+in_sync: {http: {port: rpc, json: synced}}
+series: {tasks: threads}
+recovery_timers: {cooldown: 60s, check: 30s}
+time_scale: sync.scale
 stop: {signal: SIGINT, timeout: 9s}
 config: {sync.concurrency: 4, sync.batch: 10}
 """  # noqa: E501
@@ -64,6 +70,45 @@ def plan_of(tmp_path: Path, kinds: Kinds) -> Any:
         return compile_plan(load(file, sets), kinds, backend=backend, **options)
 
     return make
+
+
+def test_a_blocks_height_stays_to_be_asked_for(plan_of: Any) -> None:
+    """All other placeholders are filled in; a parameter that is nothing but the height becomes the number itself."""
+    node = plan_of("{one: {region: us}, two: {region: us}}").node("two")
+    assert node.block == Probe("rpc", 9500, "/two", "block", ("{height}", 9500, "us{x}"), "result")
+    assert node.block.about({"height": 7}).params == (7, 9500, "us{x}")
+    assert type(node.block.about({"height": 7}).params[0]) is int
+
+
+def test_what_a_kind_does_not_say_is_not_there(plan_of: Any) -> None:
+    plan = plan_of("{one: {}, tool: {kind: generic, command: [sleep, '9']}}")
+    one, tool = plan.node("one"), plan.node("tool")
+    assert (one.in_sync, one.stacks, one.series) == (
+        Probe("http", 9500, json="synced"),
+        None,
+        {"tasks": "threads"},
+    )
+    assert (tool.block, tool.in_sync, tool.stacks, tool.series, tool.recovery_s) == (
+        None,
+        None,
+        None,
+        {},
+        0.0,
+    )
+
+
+def test_the_longest_time_of_recovery_is_scaled_by_the_nodes_own_setting(plan_of: Any) -> None:
+    """Where nothing sets the scale it is 1."""
+    plan = plan_of("{stock: {}, fast: {config: {sync: {scale: 20}}}, slow: {config: {sync.scale: 0.5}}}")
+    assert {node.name: node.recovery_s for node in plan.nodes} == {"stock": 60.0, "fast": 3.0, "slow": 120.0}
+
+
+@pytest.mark.parametrize("scale", ["0", "-1", "fast", "true", ".inf", ".nan", "1e10", "[2]"])
+def test_a_scale_that_divides_nothing_is_refused(plan_of: Any, scale: str) -> None:
+    with pytest.raises(
+        InputError, match=r"t\.yaml:5:\d+: nodes\.a\.config\.sync\.scale: .*; allowed: a number above 0"
+    ):
+        plan_of(f"{{a: {{config: {{sync.scale: {scale}}}}}}}")
 
 
 def test_nodes_that_have_not_a_port_may_know_those_that_have(plan_of: Any) -> None:

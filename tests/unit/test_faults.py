@@ -10,11 +10,12 @@ import pytest
 from rich.console import Console
 from some_plan import some_plan
 
-from stressnet.cli.fault_text import achieved, faults_table, kinds_table, say_new
+from stressnet.cli.fault_text import faults_table, kinds_table, say_new
 from stressnet.engine.faults import Standing, Wish, check_ids, compose, here, observation, read_standing
 from stressnet.errors import InputError
 from stressnet.faults.fault import Fault
 from stressnet.faults.kinds import KINDS
+from stressnet.report.figures import achieved
 from stressnet.spec.selectors import Observation
 from stressnet.spec.targets import Targets
 

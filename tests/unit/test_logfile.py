@@ -15,12 +15,12 @@ from stressnet.agent import logfile
 PART = 40 * 4096
 
 
-async def _read(path: Path, tail: int | None) -> list[bytes]:
-    return [line async for line in logfile.lines(path, follow=False, tail=tail)]
+async def _read(path: Path, tail: int | None, since: int) -> list[bytes]:
+    return [line async for line in logfile.lines(path, follow=False, tail=tail, since=since)]
 
 
-def read(path: Path, tail: int | None = None) -> list[bytes]:
-    return asyncio.run(_read(path, tail))
+def read(path: Path, tail: int | None = None, since: int = 0) -> list[bytes]:
+    return asyncio.run(_read(path, tail, since))
 
 
 def numbered(count: int, first: int = 0) -> bytes:
@@ -35,6 +35,16 @@ def log(tmp_path: Path) -> Path:
 def test_a_log_that_is_not_there_has_no_lines(log: Path) -> None:
     """A node that has not started wrote nothing."""
     assert read(log) == read(log, 3) == []
+
+
+def test_a_log_is_read_from_where_it_ended_before(log: Path) -> None:
+    """What was written before that place is left out, also where fewer lines are asked for than follow."""
+    log.write_bytes(b"old\nolder\n")
+    end = log.stat().st_size
+    assert read(log, since=end) == []
+    log.write_bytes(b"old\nolder\nnew\nnewer\n")
+    assert read(log, since=end) == read(log, 3, since=end) == [b"new", b"newer"]
+    assert read(log, 1, since=end) == [b"newer"]
 
 
 @given(text=st.binary(max_size=300), tail=st.integers(0, 20), chunk=st.integers(1, 50))

@@ -29,6 +29,23 @@ def test_a_plan_of_another_version_is_refused(plan: Plan) -> None:
         Plan.from_json(json.dumps(raw))
 
 
+def test_a_plan_of_before_these_were_known_is_read(plan: Plan) -> None:
+    """What is up may be of an earlier version: its nodes have no such probes, series or times."""
+    raw = json.loads(plan.to_json())
+    for node in raw["nodes"]:
+        for key in ("disk", "block", "in_sync", "stacks", "series", "recovery_s"):
+            del node[key]
+    node = Plan.from_json(json.dumps(raw)).nodes[0]
+    assert (node.disk, node.block, node.in_sync, node.stacks, node.series, node.recovery_s) == (
+        0,
+        None,
+        None,
+        None,
+        {},
+        0,
+    )
+
+
 def test_nodes_and_ports_are_found_by_name(plan: Plan) -> None:
     assert plan.node("late").port("rpc").number == 26657
     with pytest.raises(KeyError):

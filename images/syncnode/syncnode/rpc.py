@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
@@ -17,6 +18,7 @@ from .http import Answer
 from .insync import InSync
 from .keeper import Keeper
 from .metrics import Metrics
+from .stacks import stacks
 from .streams import Streams
 from .swarm import Swarm
 
@@ -69,6 +71,7 @@ class Rpc:
             "debug_setFault": lambda params: self._set_fault(params, 2),
             "debug_clearFault": lambda params: self._set_fault(params, 1),
             "debug_faults": lambda _: node.faults.on,
+            "debug_stacks": lambda _: stacks(asyncio.all_tasks()),
         }
 
     async def route(self, method: str, path: str, body: bytes) -> Answer:

@@ -230,11 +230,19 @@ class DockerBackend:
         place = await asyncio.to_thread(self._find_place)
         await asyncio.to_thread(prepare.run, self._engine, preparation, place.origin, directory)
 
-    async def logs(self, name: str, *, follow: bool, tail: int | None) -> AsyncIterator[bytes]:
+    async def logs(
+        self, name: str, *, follow: bool, tail: int | None, since: str = ""
+    ) -> AsyncIterator[bytes]:
         """Yield the lines of a node's log."""
         container = bodies.container_name(self._net, name)
-        async for line in logs.lines(self._engine, container, follow=follow, tail=tail):
+        async for line in logs.lines(
+            self._engine, container, follow=follow, tail=tail, since=float(since or 0)
+        ):
             yield line
+
+    def log_end(self, name: str) -> str:
+        """Return the time of now: engines find lines by the time when they were written."""
+        return f"{time.time():.6f}"
 
     async def execute(self, name: str, command: Sequence[str]) -> int:
         """Run a command in the node's container on this terminal, in the node's directory once it has started."""

@@ -30,6 +30,7 @@ ENGINE_SOCKET = "/run/engine.sock"
 
 AGENT_CAPABILITIES = (
     "NET_ADMIN",  # to delete routes and to set rules in the nodes' network namespaces
+    "NET_RAW",  # to see the packets of nodes whose packets are to be kept
     "SYS_ADMIN",  # to enter them
     "SYS_PTRACE",  # to see which namespace a process is in, and to shift the clock that it sees
     "KILL",  # to stop nodes whose image runs as another user

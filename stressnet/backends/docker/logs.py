@@ -15,14 +15,19 @@ _BATCHES = 64
 
 
 async def lines(
-    engine: docker.APIClient, container: str, *, follow: bool, tail: int | None
+    engine: docker.APIClient, container: str, *, follow: bool, tail: int | None, since: float = 0.0
 ) -> AsyncIterator[bytes]:
-    """Yield the lines of a container's output, oldest first, without their ends."""
+    """Yield the lines of a container's output, oldest first, without their ends; `since` is Unix time."""
     loop = asyncio.get_running_loop()
     queue: asyncio.Queue[list[bytes] | BaseException | None] = asyncio.Queue(_BATCHES)
     with explained(f"reading the log of {container}"):
         stream = await asyncio.to_thread(
-            engine.logs, container, stream=True, follow=follow, tail="all" if tail is None else tail
+            engine.logs,
+            container,
+            stream=True,
+            follow=follow,
+            tail="all" if tail is None else tail,
+            since=since or None,
         )
     stopped = threading.Event()
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from stressnet.backends.base import Backend
+from stressnet.engine.ask import NoAnswer, SocketTable, ask, sockets
 from stressnet.errors import StressnetError
 
 _NODES = 5
@@ -17,31 +18,50 @@ _PATIENCE_S = 20.0
 
 async def gather(backend: Backend, nodes: Sequence[str], folder: Path, check: str) -> list[str]:
     """Write the evidence of a breach into a folder; return the names of its files. What cannot be had is left out."""
-    written: list[str] = []
+    found: dict[tuple[str, str], str] = {}
+    chosen = list(nodes[:_NODES])
+    looks = [_stacks(backend, chosen, found), _sockets(backend, chosen, found)]
+    looks += [_log(backend, node, found) for node in chosen]
     try:
         async with asyncio.timeout(_PATIENCE_S):
-            for node in nodes[:_NODES]:
-                written += await _of_node(backend, node, folder, check)
+            await asyncio.gather(*looks, return_exceptions=True)
     except TimeoutError:
-        pass
-    return written
-
-
-async def _of_node(backend: Backend, node: str, folder: Path, check: str) -> list[str]:
+        pass  # what there is by now
     written = []
-    for sort, text in (("log", await _last_lines(backend, node)),):
-        if text:
-            name = f"{check}-{node}-{sort}.txt"
-            (folder / name).write_text(text, encoding="utf-8", errors="replace")
-            written.append(name)
+    for (node, sort), text in sorted(found.items()):
+        name = f"{check}-{node}-{sort}.txt"
+        (folder / name).write_text(text, encoding="utf-8", errors="replace")
+        written.append(name)
     return written
 
 
-async def _last_lines(backend: Backend, node: str) -> str:
+async def _stacks(backend: Backend, nodes: Sequence[str], found: dict[tuple[str, str], str]) -> None:
+    for node, stacks in (await ask(backend, nodes, "stacks")).items():
+        if not isinstance(stacks, NoAnswer):
+            found[node, "stacks"] = str(stacks)
+
+
+async def _sockets(backend: Backend, nodes: Sequence[str], found: dict[tuple[str, str], str]) -> None:
+    for node, table in (await sockets(backend, nodes)).items():
+        if not isinstance(table, NoAnswer):
+            found[node, "sockets"] = _table(table)
+
+
+def _table(table: SocketTable) -> str:
+    lines = [f"{table.count} TCP connections"]
+    for one in table.sockets:
+        way = "from" if one.inbound else "to"
+        queues = f"  unread {one.rqueue} B, unsent {one.wqueue} B" if one.rqueue or one.wqueue else ""
+        lines.append(f"{one.state:12} {way:4} {one.peer or '–':16} {one.local:22} {one.remote:22}{queues}")
+    return "\n".join(lines) + "\n"
+
+
+async def _log(backend: Backend, node: str, found: dict[tuple[str, str], str]) -> None:
     try:
         lines = [
             line.decode(errors="replace") async for line in backend.logs(node, follow=False, tail=_LINES)
         ]
     except (StressnetError, OSError):
-        return ""
-    return "\n".join(lines) + "\n" if lines else ""
+        return
+    if lines:
+        found[node, "log"] = "\n".join(lines) + "\n"

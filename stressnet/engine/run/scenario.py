@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from stressnet.checks.registry import CHECKS
 from stressnet.compile import check_programs, compile_plan, meaning_of
 from stressnet.engine.plan_topology import choose_backend, install_hints, relay_of
 from stressnet.errors import InputError, Problem
 from stressnet.faultplan.compile import compile_timeline
-from stressnet.faultplan.document import chosen
+from stressnet.faultplan.draw import own_seed
+from stressnet.faultplan.questions import questions
 from stressnet.faultplan.read import Document, chosen_variant, read_fault_plan
 from stressnet.faultplan.timeline import Timeline
+from stressnet.images.relay import PROGRAM
 from stressnet.plan import Plan, Sampling
+from stressnet.resources import fault_plan
 from stressnet.spec.kinds import Kinds
 from stressnet.spec.load import Loaded, load, loaded_from
 from stressnet.spec.words import show
@@ -57,6 +59,13 @@ class Scenario:
     settling: Settling
     checks: tuple[dict[str, Any], ...]
     """Each with name, check and parameters, as the file says them."""
+    redraw: Callable[[int], Timeline] | None = field(default=None, repr=False, compare=False)
+    """Return the timeline as another seed draws it, for the same net; None: it is always the same."""
+
+    def of_round(self, number: int) -> Scenario:
+        """Return what a round of a soak does: on the same net, with a seed of the round's own. They count from 1."""
+        seed = own_seed(self.plan.seed, f"round {number}")
+        return replace(self, seed=seed, timeline=self.redraw(seed) if self.redraw else self.timeline)
 
 
 def load_scenarios(
@@ -72,8 +81,12 @@ def load_scenarios(
 ) -> list[Scenario]:
     """Return all variants of a plan, or the one that is named; InputError with every problem of all of them.
 
-    `check`: the programs of nodes must be there. `mark` goes behind the net's name, which several runs share.
+    A plan that comes with stressnet may be given by its bare name.
+
+    `check`: the programs of nodes and of relays must be there. `mark` goes behind the net's name, which several runs
+    share.
     """
+    path = fault_plan(path)
     documents = read_fault_plan(path, sets)
     if variant is not None:
         documents = {variant: chosen_variant(documents, variant, path)}
@@ -102,7 +115,8 @@ def _scenario(
     loaded = _topology(path, document, known, mark)
     chosen_backend = choose_backend(backend, loaded, known)
     seed = document.plan.seed if seed is None else seed
-    plan = compile_plan(loaded, known, seed=seed, backend=chosen_backend, relay=relay_of(chosen_backend))
+    relay = relay_of(chosen_backend) or ("" if check else PROGRAM)
+    plan = compile_plan(loaded, known, seed=seed, backend=chosen_backend, relay=relay)
     if check:
         check_programs(plan, loaded, install_hints(plan, known, folders))
     if "sampling" not in loaded.topology.model_fields_set:
@@ -119,7 +133,8 @@ def _scenario(
         plan=plan,
         timeline=compile_timeline(document, plan, plan.seed),
         settling=Settling(settle.timeout, settle.height, settle.synced, settle.baseline),
-        checks=_checks(document),
+        checks=questions(document, plan)[0],
+        redraw=lambda seed: compile_timeline(document, plan, seed),
     )
 
 
@@ -161,23 +176,6 @@ def _placed(problem: Problem, document: Document) -> Problem:
 
 def _setting(key: str, value: Scalar, at: Mark) -> Tree:
     return Tree({key: Tree(value, at, at)}, at, at)
-
-
-def _checks(document: Document) -> tuple[dict[str, Any], ...]:
-    tree = document.source.tree
-    assert isinstance(tree.value, dict)
-    found: list[dict[str, Any]] = []
-    counted: dict[str, int] = {}
-    for entry, written in zip(document.plan.checks, tree.value["checks"].data(), strict=True):
-        one = chosen(entry)
-        assert one is not None  # compile_timeline has refused what is not
-        check = CHECKS[one[0]].name
-        name = getattr(entry, "name", None) or check
-        counted[name] = counted.get(name, 0) + 1
-        name = name if counted[name] == 1 else f"{name}-{counted[name]}"
-        parameters = (written.get(check) or {}) if isinstance(written, dict) else {}
-        found.append({"name": name, "check": check, "parameters": parameters})
-    return tuple(found)
 
 
 def unique_mark() -> str:

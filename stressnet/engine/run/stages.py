@@ -4,57 +4,32 @@ from __future__ import annotations
 
 import asyncio
 import time
-from contextlib import suppress
-from dataclasses import dataclass, replace
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, closing
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Protocol
 
 from stressnet import state
 from stressnet.backends.base import Backend
 from stressnet.checks.verdict import Verdict, judge
-from stressnet.engine.choose import backend_for
-from stressnet.engine.links import look_at_links
-from stressnet.engine.run.calls import Caller
-from stressnet.engine.run.collect import collect_logs
+from stressnet.engine.choose import backend_for, nets_called
+from stressnet.engine.faults import heal, standing
+from stressnet.engine.recheck import write_verdict
 from stressnet.engine.run.facts import host_facts, images, versions
-from stressnet.engine.run.net import LiveNet
+from stressnet.engine.run.phases import Screen, live, why
+from stressnet.engine.run.resume import open_spans, progress_of, read_scenario, rest_of
 from stressnet.engine.run.scenario import Scenario
-from stressnet.engine.run.settle import NotSettled, settle
-from stressnet.engine.run.timeline import TimelineRun
-from stressnet.engine.run.watch import Watch
-from stressnet.engine.up import Report, up
-from stressnet.errors import StressnetError
+from stressnet.engine.up import up
+from stressnet.errors import UsageError
 from stressnet.plan import Plan
 from stressnet.record import runs
 from stressnet.record.journal import RunJournal
 from stressnet.record.record import Record
+from stressnet.report.html import render
+from stressnet.report.of_record import page_of
 
 _MARGIN_S = 600.0
 """How much longer than planned a net may live before it removes itself: its controller must have died."""
-
-
-class Screen(Report, Protocol):
-    """Who is told how far a run has come, also of the stages before a net is up."""
-
-    def begun(self, path: Path) -> None:
-        """The record lies there."""
-
-    def phase(self, name: str, seconds: float) -> None:
-        """A phase has begun, which takes so long; 0: nobody knows."""
-
-    async def watch(self, view: View) -> None:
-        """Show what happens, until cancelled."""
-
-
-@dataclass(frozen=True, slots=True)
-class View:
-    """What there is to be shown of a run while it goes on."""
-
-    path: Path
-    plan: Plan
-    backend: Backend
-    timeline: TimelineRun
-    watch: Watch
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,35 +53,81 @@ async def run(scenario: Scenario, asked: Asked, screen: Screen) -> tuple[Path, V
     and the net is taken down. StageError where the net does not come up: then nothing is left but the record.
     """
     path = runs.new_run(asked.root, scenario.name, time.time())
-    screen.begun(path)
+    screen.begun(scenario, path)
     ttl_s = scenario.settling.timeout_s + scenario.settling.baseline_s + scenario.timeline.duration_s
     plan = replace(scenario.plan, ttl_s=ttl_s + scenario.timeline.observe_s + _MARGIN_S)
     scenario = replace(scenario, plan=plan)
-    _write_down(path, scenario, asked)
+    write_down(path, scenario, asked)
     backend = backend_for(plan.backend, plan.net)
-    journal = RunJournal(path / runs.JOURNAL)
-    try:
+    with closing(RunJournal(path / runs.JOURNAL)) as journal:
         journal.note("phase", phase="up")
         try:
             await up(plan, backend, screen)
         except BaseException as error:
-            journal.note("stopped", why=_words(error, "the net did not come up"))
+            journal.note("stopped", why=why(error, "the net did not come up"))
             raise
-        try:
-            await _live(scenario, backend, path, journal, screen)
-        finally:
-            if not asked.keep:
-                await asyncio.shield(backend.destroy(data=True))
-                state.forget(plan.net)
-                journal.note("phase", phase="down")
+        async with _taken_down(plan, backend, journal, keep=asked.keep):
+            await live(scenario, backend, path, journal, screen)
+    return path, _judged(path, scenario)
+
+
+async def resume(path: Path, screen: Screen, *, keep: bool) -> tuple[Path, Verdict]:
+    """Go on with a run whose controller died, on its net, where its journal ends.
+
+    UsageError where it came to its end, or its net is gone.
+    """
+    scenario, record = read_scenario(path), Record(path)
+    progress = progress_of(record)
+    plan = scenario.plan
+    if not any(net.complete for net in nets_called(plan.net, (plan.backend,))):
+        hint = f"`stressnet check {path}` judges what there is"
+        raise UsageError(f"net {plan.net!r} of this run is gone, so it cannot go on", hints=(hint,))
+    backend = backend_for(plan.backend, plan.net)
+    scenario = replace(scenario, timeline=rest_of(scenario.timeline, record, progress))
+    with closing(RunJournal(path / runs.JOURNAL)) as journal:
+        journal.note("resumed", phase=progress.phase, elapsed_s=round(progress.elapsed_s, 3))
+        await _heal_what_was_on(record, backend, journal)
+        screen.begun(scenario, path)
+        async with _taken_down(plan, backend, journal, keep=keep):
+            await live(scenario, backend, path, journal, screen, progress)
+    return path, _judged(path, scenario)
+
+
+async def _heal_what_was_on(record: Record, backend: Backend, journal: RunJournal) -> None:
+    """What was on is put on anew for the rest of its time: what is left of it now has no one to renew it."""
+    ids = open_spans(record.events)
+    on = {one.fault.id for one in await standing(backend) if not one.over}
+    wanted = [one for one in ids if one in on]
+    if wanted:
+        await heal(backend, wanted, everything=False)
+    for one in ids:
+        journal.note("fault over", id=one, by="kill")
+
+
+@asynccontextmanager
+async def _taken_down(
+    plan: Plan, backend: Backend, journal: RunJournal, *, keep: bool
+) -> AsyncIterator[None]:
+    """Remove the net after a block of code, whatever became of it."""
+    try:
+        yield
     finally:
-        journal.close()
-    verdict = judge(Record(path), scenario.checks)
-    runs.write_json(path / runs.VERDICT, verdict.to_raw())
-    return path, verdict
+        if not keep:
+            await asyncio.shield(backend.destroy(data=True))
+            state.forget(plan.net)
+            journal.note("phase", phase="down")
 
 
-def _write_down(path: Path, scenario: Scenario, asked: Asked) -> None:
+def _judged(path: Path, scenario: Scenario) -> Verdict:
+    record = Record(path)
+    verdict = judge(record, scenario.checks)
+    write_verdict(record, verdict)
+    (path / runs.REPORT).write_text(render(page_of(record, verdict)), encoding="utf-8")
+    return verdict
+
+
+def write_down(path: Path, scenario: Scenario, asked: Asked) -> None:
+    """Write into a new record what is asked for."""
     facts = {
         "version": 1,
         "name": scenario.name,
@@ -120,6 +141,7 @@ def _write_down(path: Path, scenario: Scenario, asked: Asked) -> None:
         "backend": scenario.plan.backend,
         "command": list(asked.command),
         "begun_at": time.time(),
+        "settling": asdict(scenario.settling),
         "checks": list(scenario.checks),
         "versions": versions(),
         "host": host_facts(),
@@ -129,64 +151,3 @@ def _write_down(path: Path, scenario: Scenario, asked: Asked) -> None:
     runs.write_json(path / runs.TIMELINE, scenario.timeline.to_raw())
     (path / runs.SOURCE).write_text(asked.source, encoding="utf-8")
     runs.write_json(path / runs.RUN, facts)
-
-
-async def _live(
-    scenario: Scenario, backend: Backend, path: Path, journal: RunJournal, screen: Screen
-) -> None:
-    """From a net that is up to a record that is complete; what interrupts is noted, and goes no further."""
-    watch = Watch(path, backend, journal, scenario.checks)
-    net = LiveNet(scenario.plan, backend, path / runs.SAMPLES)
-    timeline = TimelineRun(scenario.timeline, net, journal, scenario.seed, Caller(scenario.plan, backend))
-    view = View(path, scenario.plan, backend, timeline, watch)
-    watching = [asyncio.create_task(watch.run()), asyncio.create_task(screen.watch(view))]
-    try:
-        await _phases(scenario, backend, journal, timeline, screen)
-    except (NotSettled, StressnetError, ExceptionGroup) as error:
-        journal.note("stopped", why=_words(error, "a step failed"))
-    except asyncio.CancelledError:
-        journal.note("stopped", why="interrupted")
-    finally:
-        for task in watching:
-            task.cancel()
-        await asyncio.gather(*watching, return_exceptions=True)
-        journal.note("phase", phase="over")
-        with suppress(StressnetError, OSError):
-            await asyncio.shield(_collect(scenario, backend, path, journal, watch))
-        watch.close()
-
-
-async def _phases(
-    scenario: Scenario, backend: Backend, journal: RunJournal, timeline: TimelineRun, screen: Screen
-) -> None:
-    settling = scenario.settling
-    journal.note("phase", phase="settle")
-    screen.phase("settle", 0.0)
-    links = await look_at_links(backend)
-    journal.note("control", problem=links.packets_problem, streams=links.streams_problem, relays=links.relays)
-    await settle(scenario.plan, backend, settling)
-    journal.note("phase", phase="baseline")
-    screen.phase("baseline", settling.baseline_s)
-    await asyncio.sleep(settling.baseline_s)
-    journal.note("phase", phase="timeline")
-    screen.phase("timeline", scenario.timeline.duration_s)
-    await timeline.run()
-    journal.note("phase", phase="observe")
-    screen.phase("observe", scenario.timeline.observe_s)
-    await asyncio.sleep(scenario.timeline.observe_s)
-
-
-async def _collect(
-    scenario: Scenario, backend: Backend, path: Path, journal: RunJournal, watch: Watch
-) -> None:
-    await watch.fetch()
-    await watch.judge()
-    await collect_logs(scenario.plan, backend, path, journal)
-
-
-def _words(error: BaseException, otherwise: str) -> str:
-    if isinstance(error, BaseExceptionGroup):
-        return "; ".join(_words(one, otherwise) for one in error.exceptions)
-    if isinstance(error, KeyboardInterrupt | asyncio.CancelledError):
-        return "interrupted"
-    return str(error) or otherwise

@@ -41,15 +41,16 @@ class TimelineRun:
         self._waiting: set[str] = set()
         self.on: dict[str, TimelineStep] = {}
         """The faults that are on, by id."""
+        self._some_on = asyncio.Event()
         self._until: dict[str, float] = {}
         self._noted: dict[str, tuple[float, Any]] = {}
-        self._origin = 0.0
+        self._origin: float | None = None
         self._act = {"fault": self._fault, "load": self._load, "mark": self._mark, "heal": self._heal_step}
 
     @property
     def elapsed_s(self) -> float:
         """How long the timeline has gone on."""
-        return asyncio.get_running_loop().time() - self._origin if self._origin else 0.0
+        return 0.0 if self._origin is None else asyncio.get_running_loop().time() - self._origin
 
     async def run(self, elapsed_s: float = 0.0, done: Collection[str] = ()) -> None:
         """Do every step but those that are done, from a time of the timeline on, and heal what is on at its end.
@@ -79,7 +80,6 @@ class TimelineRun:
     # One step.
 
     async def _step(self, step: TimelineStep) -> None:
-        loop = asyncio.get_running_loop()
         self._waiting.add(step.name)
         try:
             asked_s = await self._moment(step)
@@ -88,7 +88,7 @@ class TimelineRun:
             return
         finally:
             self._waiting.discard(step.name)
-        drift_s = round(loop.time() - self._origin - asked_s, 4)
+        drift_s = round(self.elapsed_s - asked_s, 4)
         self._journal.note(
             "step", step=step.name, action=step.action, asked_s=round(asked_s, 3), drift_s=drift_s
         )
@@ -138,6 +138,7 @@ class TimelineRun:
             self._journal.note("fault over", id=fault.id, by="itself")
             return
         self.on[fault.id] = step
+        self._some_on.set()
         self._until[fault.id] = fault.ends_at
 
     def _for_s(self, step: TimelineStep) -> float:
@@ -184,21 +185,21 @@ class TimelineRun:
 
     def _end(self, name: str, by: str) -> None:
         step = self.on.pop(name, None)
+        if not self.on:
+            self._some_on.clear()
         if step is not None:
             self._journal.note("fault over", id=name, by=by)
             self._over[step.name].set()
 
     async def _renew(self) -> None:
-        while True:
-            if self.on:
-                await self._try(self._net.renew(list(self.on)))
+        while await self._some_on.wait():
+            await self._try(self._net.renew(list(self.on)))
             await asyncio.sleep(LEASE_S / 4)
 
     async def _look(self) -> None:
-        while True:
+        while await self._some_on.wait():
             await asyncio.sleep(_LOOK_S)
-            if self.on:
-                await self._try(self._look_once())
+            await self._try(self._look_once())
 
     async def _look_once(self, final: Collection[str] = ()) -> None:
         for one in await self._net.standing():

@@ -25,14 +25,32 @@ _OVERLAP_S = 15.0
 _JUDGE_S = 4.0
 
 Show = Callable[[Verdict | None], Awaitable[None]]
+Room = Callable[[int], bool]
+"""Tell whether so many bytes more may be written."""
+_GROWTH = 3
+"""How much a file of samples grows at most by, in sizes of what it takes in: the log of SQLite holds all once more."""
+
+
+def unlimited(_: int) -> bool:
+    """There is always room."""
+    return True
 
 
 class Watch:
     """Keeps the record up to date while a net is up."""
 
     def __init__(
-        self, path: Path, backend: Backend, journal: RunJournal, checks: Sequence[Mapping[str, Any]]
+        self,
+        path: Path,
+        backend: Backend,
+        journal: RunJournal,
+        checks: Sequence[Mapping[str, Any]],
+        since: float = 0.0,
+        room: Room = unlimited,
     ) -> None:
+        """`since` (Unix time): what was sampled before is not of this run. `room` is asked before the record grows."""
+        self._since = since
+        self._room = room
         self._path = path
         self._backend = backend
         self._journal = journal
@@ -40,6 +58,7 @@ class Watch:
         self._samples: Samples | None = None
         self._breached: set[str] = set()
         self._failing = ""
+        self._lost = False
         self.verdict: Verdict | None = None
         """The present opinion."""
 
@@ -58,8 +77,11 @@ class Watch:
         try:
             with tempfile.TemporaryDirectory() as folder:
                 copy = Path(folder) / runs.SAMPLES
-                since = max(0.0, self._opened().latest() - _OVERLAP_S)
-                await fetch(self._backend, copy, since)
+                since = max(self._since, self._opened().latest() - _OVERLAP_S)
+                size = await fetch(self._backend, copy, since)
+                if not await asyncio.to_thread(self._room, _GROWTH * size):
+                    self._lose("there is no room for them")
+                    return
                 await asyncio.to_thread(self._opened().absorb, copy)
         except StressnetError as error:  # an agent that is just being started again
             if error.message != self._failing:
@@ -67,6 +89,11 @@ class Watch:
             self._failing = error.message
         else:
             self._failing = ""
+
+    def _lose(self, why: str) -> None:
+        if not self._lost:
+            self._journal.note("samples lost", why=why)
+        self._lost = True
 
     def _opened(self) -> Samples:
         if self._samples is None:

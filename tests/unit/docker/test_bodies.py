@@ -10,12 +10,13 @@ import pytest
 from stressnet.backends.docker import bodies
 from stressnet.plan import Node, Plan, Probe, Start
 
-AGENT_CAPABILITIES = {"NET_ADMIN", "SYS_ADMIN", "SYS_PTRACE", "KILL", "SYS_CHROOT", "CHOWN"}
+AGENT_CAPABILITIES = {"NET_ADMIN", "NET_RAW", "SYS_ADMIN", "SYS_PTRACE", "KILL", "SYS_CHROOT", "CHOWN"}
 NODE = Node(
     name="a-1", index=0, kind_index=0, group="a", kind="generic", role="node", region="", host="", labels={},
     address="10.0.0.2", image="some/image:1", binary="", command=("run", "it"), env={"KEY": "value"},
     directory="/run/stressnet/nodes/a-1", files=(), ports=(), cpu=0.0, memory=0, disk=0, start=Start(), data="fresh",
     ready=Probe("started"), ready_timeout_s=30.0, height=None, peers=None, metrics=None,
+    block=None, in_sync=None, stacks=None, series={}, recovery_s=0.0,
     stop_signal="SIGINT", stop_timeout_s=2.5, knows=(),
 )  # fmt: skip
 PLAN = Plan(

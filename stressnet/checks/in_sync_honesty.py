@@ -1,0 +1,234 @@
+"""Nodes that say they are in sync while they lag, and questions to nodes that make work for others."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from pydantic import Field
+
+from stressnet.checks.check import Check, Finding
+from stressnet.checks.progress import Heights, heights, in_reach
+from stressnet.checks.series import risen
+from stressnet.checks.vocabulary import Factor, NodeSelector, selected
+from stressnet.plan import shorten
+from stressnet.record import runs
+from stressnet.record.record import Event, Record
+from stressnet.spec.fields import Model, Seconds, Text
+from stressnet.spec.topology import Height
+from stressnet.spec.units import format_duration
+from stressnet.spec.words import nearest
+
+_GAP_S = 10.0
+"""Nobody knows what a node would have said in between."""
+
+
+class Parameters(Model):
+    """A node that lags must not say that it is in sync, and to ask it must not make others work."""
+
+    of: NodeSelector = Field(default="all", description="Selector: which nodes; default: all.")
+    lag: Height = Field(
+        default=10, description="So many blocks behind the highest that it can reach it may be; default: 10."
+    )
+    for_s: Seconds = Field(default=5.0, alias="for", description="How long it may be wrong; default: 5s.")
+    queries: Text | None = Field(
+        default=None,
+        description="Name of a counter of requests between nodes, which must not rise with the calls of a `load`.",
+    )
+    per_call: Factor = Field(
+        default=0.1,
+        description="So much may that counter rise, over the net, for each call that was sent; default: 0.1.",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Lie:
+    """A time in which a node said that it is in sync, and was not; Unix times."""
+
+    node: str
+    begun: float
+    ended: float
+    behind: int
+    """Blocks, at most."""
+
+
+@dataclass(slots=True)
+class Part:
+    """What one of the two questions comes to."""
+
+    fails: str = ""
+    unknown: str = ""
+    holds: str = ""
+    nodes: tuple[str, ...] = ()
+    at: float | None = None
+    lines: tuple[str, ...] = ()
+    numbers: dict[str, Any] = field(default_factory=dict)
+
+
+def judge(record: Record, parameters: Parameters) -> Finding:
+    """Hold the answers of nodes against their heights, and the counter against the calls."""
+    parts = [_answers(record, parameters)]
+    if parameters.queries is not None:
+        parts.append(_queries(record, parameters, parameters.queries))
+    lines = tuple(line for one in parts for line in one.lines)
+    numbers = {name: value for one in parts for name, value in one.numbers.items()}
+    bad = [one for one in parts if one.fails]
+    if bad:
+        said = "; ".join(one.fails for one in bad)
+        at = min((one.at for one in bad if one.at is not None), default=None)
+        nodes = tuple(dict.fromkeys(name for one in bad for name in one.nodes))
+        return Finding("fail", said, nodes, at, lines, numbers)
+    unknown = "; ".join(one.unknown for one in parts if one.unknown)
+    if unknown:
+        return Finding("inconclusive", unknown, (), None, lines, numbers)
+    return Finding("pass", "; ".join(one.holds for one in parts), (), None, lines, numbers)
+
+
+def _answers(record: Record, parameters: Parameters) -> Part:
+    names = selected(record, parameters.of)
+    said = {name: answers for name, answers in read_answers(record).items() if name in names}
+    if not said:
+        return Part(unknown="no node has said whether it is in sync" + ("" if record.over else " yet"))
+    seen = heights(record)
+    lies = [
+        one for name, answers in said.items() for one in _lies(record, seen, name, answers, parameters.lag)
+    ]
+    lies.sort(key=lambda one: one.begun - one.ended)
+    bad = [one for one in lies if one.ended - one.begun > parameters.for_s]
+    numbers = {
+        "answers": sum(map(len, said.values())),
+        "lies": [
+            {"node": one.node, "begun": one.begun, "ended": one.ended, "behind": one.behind} for one in lies
+        ],
+    }
+    lines = tuple(_line(record, one) for one in lies)
+    if not bad:
+        return Part(
+            holds=f"{len(said)} nodes said truly whether they are in sync", lines=lines, numbers=numbers
+        )
+    who = tuple(dict.fromkeys(one.node for one in bad))
+    worst = bad[0]
+    words = (
+        f"{shorten(who)} said to be in sync for {format_duration(round(worst.ended - worst.begun))} from "
+        f"{record.clock(worst.begun)} on, up to {worst.behind} blocks behind"
+    )
+    return Part(fails=words, nodes=who, at=min(one.begun for one in bad), lines=lines, numbers=numbers)
+
+
+def read_answers(record: Record) -> Mapping[str, Sequence[tuple[float, bool]]]:
+    """Return by node what it said when, in the order of time."""
+    found: dict[str, list[tuple[float, bool]]] = {}
+    try:
+        lines = (record.path / runs.ANSWERS).read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return {}
+    for line in lines:
+        try:
+            one = json.loads(line)
+            found.setdefault(one["node"], []).append((float(one["time"]), bool(one["in_sync"])))
+        except (ValueError, KeyError, TypeError):
+            continue  # a torn line, as a kill leaves it
+    return found
+
+
+def _lies(
+    record: Record, seen: Heights, name: str, answers: Sequence[tuple[float, bool]], lag: int
+) -> Iterator[Lie]:
+    """Yield the times in which all answers were wrong: of who could not know better, none is."""
+    begun, last, behind = None, 0.0, 0
+    for at, in_sync in answers:
+        place = seen.place(at)
+        wrong = in_sync and place is not None and bool(in_reach(record, seen, name, place, lag))
+        if begun is not None and (not wrong or at - last > _GAP_S):
+            yield Lie(name, begun, last, behind)
+            begun, behind = None, 0
+        if wrong and place is not None:
+            begun = at if begun is None else begun
+            last, behind = at, max(behind, seen.lag(name, place) or 0)
+    if begun is not None:
+        yield Lie(name, begun, last, behind)
+
+
+def _line(record: Record, one: Lie) -> str:
+    return (
+        f"{one.node}: said to be in sync from {record.clock(one.begun)} to {record.clock(one.ended)}, "
+        f"up to {one.behind} blocks behind"
+    )
+
+
+def _queries(record: Record, parameters: Parameters, series: str) -> Part:
+    names = {name for node in record.metrics.values() for name in node}
+    if series not in names:
+        near = nearest(series, sorted(names))
+        return Part(
+            unknown=f"no node told a series {series!r}" + (f" (did you mean {near!r}?)" if near else "")
+        )
+    loads = list(_loads(record))
+    if not loads:
+        return Part(unknown="no load is over" + (", so nothing was asked" if record.over else " yet"))
+    usual = _usual(record, series)
+    found = []
+    for begun, over in loads:
+        calls = sum(one["sent"] for one in over["calls"].values()) + _asked(
+            record, begun["time"], over["time"]
+        )
+        by_node = _risen(record, series, begun["time"], over["time"], later=True)
+        rise = max(0.0, sum(by_node.values()) - usual * (over["time"] - begun["time"]))
+        found.append((rise / calls if calls else 0.0, over["step"], calls, rise, by_node, begun["time"]))
+    found.sort(key=lambda one: -one[0])
+    lines = tuple(
+        f"load {step}: {series} rose by {rise:.0f} beyond what is usual, with {calls} calls"
+        for _, step, calls, rise, _, _ in found
+    )
+    share, step, calls, rise, by_node, at = found[0]
+    numbers = {"queries_per_call": {one[1]: round(one[0], 4) for one in found}}
+    if share <= parameters.per_call:
+        said = f"{series} rose by {share:.2g} with each call"
+        return Part(holds=said, lines=lines, numbers=numbers)
+    said = f"{series} rose by {rise:.0f} with {calls} calls of {step}: {share:.2g} a call"
+    who = tuple(sorted((name for name, more in by_node.items() if more), key=lambda name: -by_node[name]))
+    return Part(fails=said, nodes=who, at=at, lines=lines, numbers=numbers)
+
+
+def _loads(record: Record) -> Iterator[tuple[Event, Event]]:
+    """Yield the beginning and the end of each load that is over."""
+    on: dict[str, Event] = {}
+    for event in record.events:
+        if event["event"] == "load on":
+            on[event["step"]] = event
+        elif event["event"] == "load over" and event["step"] in on:
+            yield on.pop(event["step"]), event
+
+
+def _risen(record: Record, series: str, since: float, until: float, *, later: bool) -> dict[str, float]:
+    """Return by how much the series rose on each node; `later`: to the first look after the end."""
+    found = {}
+    for name, looks in record.nodes.items():
+        points = record.metrics.get(name, {}).get(series, ())
+        end = next((at for at, _ in points if at >= until), until) if later else until
+        found[name] = risen(points, looks, since, end) or 0.0
+    return found
+
+
+def _usual(record: Record, series: str) -> float:
+    """Return how much the series rises a second, over the net, when nobody calls."""
+    phase = record.phases.get("baseline")
+    if phase is None or phase.ended <= phase.begun:
+        return 0.0
+    rise = sum(_risen(record, series, phase.begun, phase.ended, later=False).values())
+    return rise / (phase.ended - phase.begun)
+
+
+def _asked(record: Record, since: float, until: float) -> int:
+    """Return how many of the harness's own questions were answered in a time: they are calls too."""
+    return sum(since <= at <= until for answers in read_answers(record).values() for at, _ in answers)
+
+
+CHECK = Check(
+    "in_sync_honesty",
+    "no node says that it is in sync while it lags, nor asks others for it",
+    Parameters,
+    judge,
+)

@@ -1,0 +1,71 @@
+"""Figures of one node over time that only rise while its process lives, and begin anew with the next."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+
+from stressnet.record.rows import NodeSample
+
+Points = Sequence[tuple[float, float]]
+"""(Unix time, value), in the order of time."""
+Step = tuple[float, float, float]
+"""(begun, ended, rise)."""
+
+
+def steps(points: Points, looks: Sequence[NodeSample]) -> Iterator[Step]:
+    """Yield how much a figure rose between two looks; where the node was started in between, it counts from 0."""
+    times = [look.at for look in looks]
+    starts = [look.starts for look in looks]
+
+    def life(at: float) -> int:
+        place = bisect_right(times, at) - 1
+        return starts[place] if place >= 0 else -1
+
+    for (begun, less), (ended, more) in pairwise(points):
+        if ended > begun:
+            anew = more < less and life(begun) != life(ended)
+            yield begun, ended, more if anew else more - less
+
+
+def risen(points: Points, looks: Sequence[NodeSample], since: float, until: float) -> float | None:
+    """Return how much a figure rose in a time, from the last look before it; None where it was not seen twice."""
+    inside = [rise for _, ended, rise in steps(points, looks) if since < ended <= until]
+    return sum(inside) if inside else None
+
+
+def windows(
+    points: Points, looks: Sequence[NodeSample], seconds: float, since: float, until: float
+) -> Iterator[tuple[float, float, float]]:
+    """Yield (begun, ended, rise a second) of the windows of a length within a time, one ending at each look.
+
+    A window lies within one life of the node, and begins a window after that life did: who starts has to find
+    its peers.
+    """
+    for life in _lives(points, looks):
+        first = 0
+        settled = max(since, life[0][0] + seconds)
+        for place, (ended, more) in enumerate(life):
+            if ended > until:
+                break
+            while first + 1 <= place and life[first + 1][0] <= ended - seconds:
+                first += 1
+            begun, less = life[first]
+            if begun >= settled and ended - begun >= seconds and more >= less:
+                yield begun, ended, (more - less) / (ended - begun)
+
+
+def _lives(points: Points, looks: Sequence[NodeSample]) -> list[list[tuple[float, float]]]:
+    """Return the points of each life of a node's process."""
+    times = [look.at for look in looks]
+    found: list[list[tuple[float, float]]] = []
+    last: int | None = None
+    for at, value in points:
+        place = bisect_right(times, at) - 1
+        starts = looks[max(place, 0)].starts if looks else 0
+        if starts != last:
+            found.append([])
+            last = starts
+        found[-1].append((at, value))
+    return found

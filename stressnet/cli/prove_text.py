@@ -1,0 +1,87 @@
+"""What many runs together say, for people."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+from rich.table import Table
+from rich.text import Text
+
+from stressnet.cli.terminal import print_lines
+from stressnet.cli.verdict_text import STYLES, shown
+from stressnet.engine.prove import CONFIDENCE, Done, Proof, Tally
+from stressnet.spec.units import format_percent
+
+_STYLES = {"proven": "green", "not proven": "red", "unclear": "yellow"}
+
+
+def print_proof(name: str, proof: Proof, file: Path) -> None:
+    """Print the answer, how often each variant did as expected, and every run that did not."""
+    word = Text.assemble((proof.answer.upper(), f"bold {_STYLES[proof.answer]}"), "  ", (name, "bold"))
+    word.append("  interrupted" if proof.interrupted else "")
+    others = [one for tally in proof.tallies.values() for one in tally.others]
+    print_lines(
+        "",
+        word,
+        "",
+        proof_table(proof),
+        "",
+        *_others(others),
+        Text.assemble(("found    ", "dim"), shown(file)),
+    )
+
+
+def proof_table(proof: Proof, runs: int | None = None) -> Table:
+    """Return a row for each variant; `runs`: how many of each there will be."""
+    made = Table(box=None, pad_edge=False, header_style="bold")
+    for title in ("VARIANT", "EXPECTED", "AS EXPECTED", f"{CONFIDENCE:.0%} INTERVAL", "OTHERWISE"):
+        made.add_column(title, no_wrap=True)
+    for tally in proof.tallies.values():
+        style = "green" if tally.reaches(proof.share) else "red" if tally.opposed else "yellow"
+        made.add_row(
+            tally.variant or "–",
+            tally.expected,
+            Text(_share(tally, runs), style=style if tally.done else ""),
+            _interval(tally),
+            _otherwise(tally),
+        )
+    return made
+
+
+def _share(tally: Tally, runs: int | None) -> str:
+    done = len(tally.done)
+    more = f" ({runs - done} to do)" if runs is not None and done < runs else ""
+    return f"{tally.as_expected} of {done}{more}"
+
+
+def _interval(tally: Tally) -> str:
+    low, high = (format_percent(round(bound, 3)) for bound in tally.interval)
+    return f"{low} to {high}"
+
+
+def _otherwise(tally: Tally) -> str:
+    counts = Counter(one.outcome for one in tally.others)
+    return ", ".join(f"{count} {outcome}" for outcome, count in counts.most_common()) or "–"
+
+
+def done_words(done: Done, runs: int, expected: str) -> str:
+    """Return what is said of one run when it is over."""
+    who = f"{done.turn.variant} {done.turn.number}/{runs}".strip()
+    if done.outcome == expected:
+        return f"{who}: {done.outcome}, as expected, {done.seconds:.0f} s"
+    record = f" ({shown(done.record)})" if done.record else ""
+    return f"{who}: {done.outcome}, {done.seconds:.0f} s: {done.reason}{record}"
+
+
+def _others(others: list[Done]) -> list[Text]:
+    lines = []
+    for one in others:
+        place = shown(one.record) if one.record else "no record"
+        who = f"{one.turn.variant} {one.turn.number}".strip()
+        lines.append(
+            Text.assemble(
+                (one.outcome, STYLES.get(one.outcome, "red")), f"  {who}  {one.reason}\n    ", (place, "dim")
+            )
+        )
+    return [*lines, Text()] if lines else []

@@ -1,0 +1,153 @@
+"""What is to blame on the harness or the machine, and what is not."""
+
+from __future__ import annotations
+
+import pytest
+from records import Making, Sampled, found, healthy
+
+from stressnet.record.rows import LinkSample
+
+AS_ASKED = {"figures": [{"name": "delay", "asked": 0.1, "found": 0.1, "holds": True}], "failed": {}}
+TOO_LITTLE = {"figures": [{"name": "delay", "asked": 0.1, "found": 0.01, "holds": False}], "failed": {}}
+PAIR = [("us-1", "us-2")]
+
+
+def test_faults_as_asked_are_achieved(making: Making) -> None:
+    making.fault("latency", 30, 40, links=PAIR, states=[(31, "achieved", AS_ASKED)])
+    finding = found(making.made(), "faults_achieved")
+    assert (finding.outcome, finding.summary) == ("pass", "1 of 1 faults measured, all as asked")
+
+
+def test_no_faults_are_as_asked(making: Making) -> None:
+    assert found(making.made(), "faults_achieved").summary == "no faults were asked for"
+
+
+def test_a_fault_that_cannot_be_measured_is_said_to_be_so(making: Making) -> None:
+    making.fault("pause", 30, 40, nodes=["us-1"])
+    finding = found(making.made(), "faults_achieved")
+    assert (finding.outcome, finding.summary) == ("pass", "1 faults put on, which cannot be measured")
+    assert finding.lines == ("pause: pause: not measured",)
+
+
+def test_a_fault_that_is_not_as_asked_gives_no_verdict(making: Making) -> None:
+    making.fault("latency", 30, 40, links=PAIR, states=[(31, "not achieved", TOO_LITTLE)])
+    finding = found(making.made(), "faults_achieved")
+    assert finding.outcome == "inconclusive"
+    assert finding.summary == "latency: latency: delay: asked 0.1, found 0.01"
+
+
+def test_a_fault_that_took_a_moment_is_as_asked(making: Making) -> None:
+    """What counts is how it was for most of its time, and at its end."""
+    states = [(31, "not achieved", TOO_LITTLE), (32, "achieved", AS_ASKED), (33, "achieved", AS_ASKED)]
+    making.fault("latency", 30, 40, links=PAIR, states=states)
+    assert found(making.made(), "faults_achieved").outcome == "pass"
+
+
+def test_a_fault_that_failed_on_a_node_says_why(making: Making) -> None:
+    making.fault("cpu", 30, 40, nodes=["us-1"], states=[(31, "failed", {"failed": {"us-1": "no cgroup"}})])
+    finding = found(making.made(), "faults_achieved")
+    assert (finding.outcome, finding.summary) == ("inconclusive", "cpu: cpu: us-1: no cgroup")
+
+
+@pytest.mark.parametrize("by", ["time", "plan", "end", "itself"])
+def test_a_fault_that_ended_as_planned_is_as_asked(making: Making, by: str) -> None:
+    making.fault("latency", 30, 40, links=PAIR, by=by, states=[(31, "achieved", AS_ASKED)])
+    assert found(making.made(), "faults_achieved").outcome == "pass"
+
+
+def test_a_fault_that_ended_before_its_time_gives_no_verdict(making: Making) -> None:
+    making.fault("latency", 30, 33, links=PAIR, by="agent", states=[(31, "achieved", AS_ASKED)])
+    finding = found(making.made(), "faults_achieved")
+    assert finding.outcome == "inconclusive"
+    assert finding.summary == "latency: latency: it ended by itself after 3.0 s, before its time"
+
+
+@pytest.mark.parametrize("event", ["step missed", "step failed"])
+def test_a_step_that_was_not_done_gives_no_verdict(making: Making, event: str) -> None:
+    making.event(50, event, step="cut", why="height 100 did not come")
+    finding = found(making.made(), "faults_achieved")
+    assert (finding.outcome, finding.summary) == ("inconclusive", "cut: height 100 did not come")
+
+
+def link(bypassed: int) -> LinkSample:
+    return LinkSample(1_000_050.0, "us-1", "us-2", 10, 1000, 1, 0, bypassed)
+
+
+def test_packets_around_control_give_no_verdict(making: Making) -> None:
+    making.links = [link(3)]
+    finding = found(making.made(), "no_bypass")
+    assert (finding.outcome, finding.numbers["packets"]) == ("inconclusive", 3)
+    making.links = [link(0)]
+    assert found(making.made(), "no_bypass").outcome == "pass"
+
+
+def test_links_that_are_not_under_control_matter_where_there_are_faults(making: Making) -> None:
+    making.event(5, "control", problem="no nft", streams="", relays=0)
+    assert found(making.made(), "no_bypass").outcome == "pass"
+    making.fault("latency", 30, 40, links=PAIR)
+    assert found(making.made(), "no_bypass").outcome == "inconclusive"
+
+
+def test_an_idle_machine_keeps_up(making: Making) -> None:
+    assert found(making.made(), "host_healthy").outcome == "pass"
+
+
+def starved(at: float) -> Sampled:
+    """Half of its time it is ready to run and has no CPU."""
+    return {**(healthy(at) or {}), "cpu_wait_s": 0.5 * at}
+
+
+def test_a_machine_that_others_use_up_is_to_blame(making: Making) -> None:
+    making.host = lambda at: {"busy_s": 2.0 * at}
+    making.looks["us-1"] = starved
+    finding = found(making.made(), "host_healthy")
+    assert finding.outcome == "inconclusive"
+    assert "nodes waited for a CPU in 100% of the time; other programs took 100%" in finding.summary
+
+
+def test_others_that_leave_nodes_their_share_do_no_harm(making: Making) -> None:
+    """The scheduler is fair: a busy machine may have all the room that small nodes need."""
+    making.host = lambda at: {"busy_s": 2.0 * at}
+    assert found(making.made(), "host_healthy").outcome == "pass"
+
+
+def test_nodes_that_use_up_the_machine_are_themselves_to_blame(making: Making) -> None:
+    """A node that spins is what is looked for."""
+    making.host = lambda at: {"busy_s": 2.0 * at}
+    making.looks["us-1"] = making.looks["us-2"] = lambda at: {**(healthy(at) or {}), "cpu_s": 1.0 * at}
+    making.looks["us-3"] = starved
+    finding = found(making.made(), "host_healthy")
+    assert finding.outcome == "pass"
+    assert finding.numbers["others_cpu_share"] < 0.05
+
+
+def test_cpu_that_the_machines_own_host_took_is_others(making: Making) -> None:
+    making.host = lambda at: {"busy_s": 0.5 * at, "steal_s": 1.5 * at}
+    making.looks["us-1"] = lambda at: {**(starved(at) or {}), "cpu_s": 0.5 * at}
+    assert found(making.made(), "host_healthy").outcome == "inconclusive"
+
+
+def test_looks_that_come_late_are_the_machines_fault(making: Making) -> None:
+    """One may: the machine had something else to do."""
+    making.host = lambda at: {"late_s": 3.0 if at == 50.0 else 0.0}
+    assert found(making.made(), "host_healthy").outcome == "pass"
+    making.host = lambda at: {"late_s": 3.0 if at > 80.0 else 0.0}
+    assert "looks came more than 2 s late" in found(making.made(), "host_healthy").summary
+
+
+@pytest.mark.parametrize(
+    ("figures", "said"),
+    [
+        ({"clock_jump_s": 5.0}, "its clock was set by +5.0 s"),
+        ({"memory_free_bytes": 1 << 20}, "its memory was full"),
+        ({"disk_free_bytes": 1 << 20}, "its disk was full"),
+    ],
+)
+def test_a_machine_without_room_is_to_blame(making: Making, figures: dict[str, float], said: str) -> None:
+    making.host = lambda at: figures if at == 50.0 else {}
+    assert found(making.made(), "host_healthy").summary == f"the machine is to blame: {said}"
+
+
+def test_a_machine_that_was_not_looked_at_gives_no_verdict(making: Making) -> None:
+    making.until = 0.0
+    assert found(making.made(), "host_healthy").outcome == "inconclusive"

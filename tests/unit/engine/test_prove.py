@@ -1,0 +1,168 @@
+"""Many runs of a plan: their order, how they are counted, and what they say together."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+import pytest
+
+from stressnet.engine.prove import Done, Ended, Proof, Prover, Tally, Turn
+from stressnet.errors import StageError
+
+EXPECTED = {"bug": "fail", "fixed": "pass"}
+
+
+def done(turn: Turn, outcome: Ended = "pass") -> Done:
+    error = StageError("it did not come up") if outcome == "error" else None
+    return Done(turn, outcome, "because", 1.0, error=error)
+
+
+def proof(**outcomes: str) -> Proof:
+    """A proof with runs as in `bug="ffi"`: fail, fail, inconclusive."""
+    words: dict[str, Ended] = {"p": "pass", "f": "fail", "i": "inconclusive", "e": "error"}
+    tallies = {
+        name: Tally(name, EXPECTED[name], [done(Turn(name, 1), words[letter]) for letter in letters])
+        for name, letters in outcomes.items()
+    }
+    return Proof(tallies, 0.95)
+
+
+def test_variants_are_run_in_turn() -> None:
+    """A machine that becomes busy meanwhile is bad for all of them alike."""
+    turns: list[Turn] = []
+
+    async def do(turn: Turn) -> Done:
+        turns.append(turn)
+        return done(turn)
+
+    asyncio.run(Prover(EXPECTED, 2, do).run())
+    assert turns == [Turn("bug", 1), Turn("fixed", 1), Turn("bug", 2), Turn("fixed", 2)]
+
+
+def test_so_many_go_on_at_once_and_never_more() -> None:
+    """Three are begun before the first is over."""
+    going = 0
+    most = 0
+
+    async def do(turn: Turn) -> Done:
+        nonlocal going, most
+        going += 1
+        most = max(most, going)
+        await asyncio.sleep(0)
+        going -= 1
+        return done(turn)
+
+    found = asyncio.run(Prover(EXPECTED, 5, do).run(at_once=3))
+    assert most == 3
+    assert [len(tally.done) for tally in found.tallies.values()] == [5, 5]
+
+
+@pytest.mark.parametrize(
+    ("found", "answer", "code"),
+    [
+        (proof(bug="f" * 20, fixed="p" * 20), "proven", 0),
+        (proof(bug="f" * 19 + "p", fixed="p" * 19 + "i"), "proven", 0),
+        (proof(bug="f" * 18 + "pp", fixed="p" * 20), "not proven", 1),
+        (proof(bug="f" * 18 + "pi", fixed="p" * 20), "not proven", 1),
+        (proof(bug="f" * 18 + "ie", fixed="p" * 20), "unclear", 2),
+        (proof(bug="f" * 18 + "ii", fixed="p" * 19 + "f"), "unclear", 2),
+        (proof(bug="i", fixed="f"), "not proven", 1),
+        (proof(bug="f", fixed=""), "unclear", 2),
+    ],
+    ids=[
+        "all",
+        "19 of 20",
+        "two opposite",
+        "one opposite",
+        "not known",
+        "one variant is not known",
+        "both",
+        "none",
+    ],
+)
+def test_the_answer_is_of_the_variants_that_fall_short(found: Proof, answer: str, code: int) -> None:
+    """The opposite of what was expected weighs more than what is not known, in a variant that falls short."""
+    assert (found.answer, found.exit_code) == (answer, code)
+
+
+def test_pass_where_nothing_should_be_known_is_the_opposite() -> None:
+    """A variant may expect to be inconclusive."""
+    tally = Tally("blind", "inconclusive", [done(Turn("blind", 1), "pass")])
+    assert Proof({"blind": tally}, 0.95).answer == "not proven"
+
+
+def test_a_tally_says_how_sure_it_is() -> None:
+    """Wilson's interval: of 20 of 20 it begins at 83.9 %."""
+    raw = proof(bug="f" * 20).tallies["bug"].to_raw()
+    assert (raw["as_expected"], raw["runs"], round(raw["low"], 3), raw["high"]) == (20, 20, 0.839, 1.0)
+    assert (raw["outcomes"], raw["others"]) == ({"fail": 20}, [])
+
+
+def test_what_went_otherwise_is_listed_with_its_reason() -> None:
+    """One by one."""
+    raw = proof(bug="fpi").tallies["bug"].to_raw()
+    assert [(one["outcome"], one["reason"]) for one in raw["others"]] == [
+        ("pass", "because"),
+        ("inconclusive", "because"),
+    ]
+
+
+def interrupted(outcomes: Sequence[str]) -> tuple[Proof, list[str]]:
+    """Interrupt the second of all runs; return the proof, and what that run did afterwards."""
+    said: list[str] = []
+
+    async def do(turn: Turn) -> Done:
+        if turn != Turn("fixed", 1):
+            return done(turn, "fail")
+        begun.set()
+        try:
+            await asyncio.sleep(1000)
+        except asyncio.CancelledError:
+            await asyncio.sleep(0)  # it takes its net down
+            said.append("undone")
+            if "raises" in outcomes:
+                raise
+        return done(turn, "inconclusive")
+
+    async def main() -> Proof:
+        task = asyncio.create_task(Prover(EXPECTED, 3, do).run())
+        await begun.wait()
+        task.cancel()
+        return await task
+
+    begun = asyncio.Event()
+    return asyncio.run(main()), said
+
+
+@pytest.mark.parametrize("how", ["raises", "returns"])
+def test_an_interruption_undoes_the_run_that_goes_on_and_begins_no_other(how: str) -> None:
+    """Whether a run passes the interruption on, or comes to an orderly end by itself: it is not counted."""
+    found, said = interrupted([how])
+    assert said == ["undone"]
+    assert found.interrupted
+    assert [len(tally.done) for tally in found.tallies.values()] == [1, 0]
+    assert found.exit_code == 2
+
+
+def test_a_net_that_does_not_come_up_at_first_ends_it_all() -> None:
+    """What is wrong with the machine is wrong for every run."""
+
+    async def do(turn: Turn) -> Done:
+        return done(turn, "error")
+
+    with pytest.raises(StageError, match="it did not come up"):
+        asyncio.run(Prover(EXPECTED, 20, do).run())
+
+
+def test_a_net_that_does_not_come_up_later_is_one_run_without_a_verdict() -> None:
+    """The others are done all the same, and whoever listens hears of each."""
+    heard: list[Ended] = []
+
+    async def do(turn: Turn) -> Done:
+        return done(turn, "error" if turn == Turn("fixed", 1) else "fail")
+
+    prover = Prover(EXPECTED, 2, do, told=lambda one: heard.append(one.outcome))
+    found = asyncio.run(prover.run())
+    assert heard == ["fail", "error", "fail", "fail"]
+    assert [one.outcome for one in found.tallies["fixed"].done] == ["error", "fail"]

@@ -1,0 +1,220 @@
+"""The verbs around records: what they print, what they write, and with which exit code."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+from click.testing import CliRunner, Result
+from unit.records import BEGUN, make_record, verdict_of
+
+from stressnet.cli import group
+from stressnet.engine.recheck import recheck, write_verdict
+from stressnet.errors import InputError, UsageError
+from stressnet.faultplan.read import is_fault_plan
+from stressnet.record.record import Record
+from stressnet.resources import folder, topology
+
+EXAMPLE = folder("faults") / "stuck-after-cut.yaml"
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
+    """Run a command in a folder of its own."""
+    monkeypatch.chdir(tmp_path)
+    return lambda *words: CliRunner().invoke(group, [str(word) for word in words])
+
+
+@pytest.mark.parametrize(
+    ("facts", "code", "word"),
+    [({}, 0, "PASS"), ({"stuck": ["us-1"]}, 1, "FAIL"), ({"until": 30}, 2, "INCONCLUSIVE")],
+    ids=["pass", "fail", "killed"],
+)
+def test_check_exits_as_the_verdict_is(
+    facts: dict[str, object], code: int, word: str, run: Callable[..., Result], tmp_path: Path
+) -> None:
+    """The latest record of a plan is found by the plan's name, and left as it is."""
+    path = make_record(tmp_path / "runs", **facts)  # type: ignore[arg-type]
+    before = sorted(path.iterdir())
+    done = run("check", "cut")
+    assert done.exit_code == code
+    assert f"\n{word}  cut · bug" in done.output
+    assert sorted(path.iterdir()) == before
+
+
+def test_check_as_json_is_the_verdict(run: Callable[..., Result], tmp_path: Path) -> None:
+    """As `run --json` prints it."""
+    path = make_record(tmp_path / "elsewhere", stuck=["us-1"])
+    done = run("check", path, "--json")
+    facts = json.loads(done.stdout)
+    assert (facts["outcome"], facts["checks"][0]["nodes"]) == ("fail", ["us-1"])
+    assert facts["run"] == "elsewhere/cut/" + path.name
+
+
+def test_check_writes_only_where_asked_and_by_other_checks(
+    run: Callable[..., Result], tmp_path: Path
+) -> None:
+    """What was there is kept beside."""
+    path = make_record(tmp_path / "runs")
+    write_verdict(Record(path), recheck(Record(path)))
+    plan = tmp_path / "plan.yaml"
+    plan.write_text("topology: t.yaml\nduration: 1s\nchecks: [{height: {reaches: 1000000}}]\n")
+    assert run("check", "cut", "--plan", plan).exit_code == 1
+    assert verdict_of(path)["outcome"] == "pass"
+    assert run("check", "cut", "--plan", plan, "--write").exit_code == 1
+    assert verdict_of(path)["outcome"] == "fail"
+    assert [json.loads(file.read_text())["outcome"] for file in path.glob("verdict-*.json")] == ["pass"]
+
+
+def test_a_variant_is_of_a_plan(run: Callable[..., Result]) -> None:
+    """Without one it would be passed over in silence."""
+    assert "without it the record's own checks are asked" in run("check", "cut", "--variant", "bug").output
+
+
+def test_an_archive_is_judged_anywhere_and_never_written_to(
+    run: Callable[..., Result], tmp_path: Path
+) -> None:
+    """By its file alone: the record is gone."""
+    path = make_record(tmp_path / "runs", stuck=["us-1"])
+    done = run("archive", "cut", "--json")
+    file = json.loads(done.stdout)["file"]
+    assert file == "cut-20231114T221320Z.tar.gz"
+    path.rename(tmp_path / "gone")
+    judged = run("check", file)
+    assert judged.exit_code == 1
+    assert f"record   {file}\n" in judged.output
+    size = (tmp_path / file).stat().st_size
+    assert "an archive is only read" in run("check", file, "--write").output
+    assert (tmp_path / file).stat().st_size == size == json.loads(done.stdout)["bytes"]
+
+
+def test_an_archive_is_not_a_part_of_itself(run: Callable[..., Result], tmp_path: Path) -> None:
+    """It would grow while it is written."""
+    path = make_record(tmp_path / "runs")
+    done = run("archive", "cut", "--out", path / "a.tar.gz")
+    assert isinstance(done.exception, UsageError)
+    assert not (path / "a.tar.gz").exists()
+
+
+def test_records_are_listed_the_newest_first(run: Callable[..., Result], tmp_path: Path) -> None:
+    """Of all plans; one that was killed has neither an outcome nor a duration."""
+    for path in (
+        make_record(tmp_path / "runs"),
+        make_record(tmp_path / "runs", name="leak", begun=BEGUN + 9),
+    ):
+        write_verdict(Record(path), recheck(Record(path)))
+    make_record(tmp_path / "runs", begun=BEGUN + 5, until=30)
+    listed = json.loads(run("ls", "--runs", "--json").stdout)
+    assert [(one["plan"], one["outcome"], one["duration_s"]) for one in listed] == [
+        ("leak", "pass", 60.0),
+        ("cut", "", None),
+        ("cut", "pass", 60.0),
+    ]
+    assert all(one["bytes"] > 10_000 for one in listed)
+    lines = run("ls", "--runs").stdout.splitlines()
+    assert lines[0].split() == ["PLAN", "VARIANT", "WHEN", "OUTCOME", "DURATION", "SIZE", "RECORD"]
+    assert [line.split()[0] for line in lines[1:]] == ["leak", "cut", "cut"]
+    assert "there are no records in elsewhere" in run("ls", "--runs", "--out", "elsewhere").stdout
+
+
+@pytest.mark.parametrize("archived", [False, True], ids=["record", "archive"])
+def test_report_writes_a_page_and_junit(archived: bool, run: Callable[..., Result], tmp_path: Path) -> None:
+    """Into the record, or of an archive into this folder."""
+    path = make_record(tmp_path / "runs", stuck=["us-1"])
+    name = "cut-20231114T221320Z"
+    if archived:
+        run("archive", "cut")
+    done = run("report", f"{name}.tar.gz" if archived else "cut", "--json")
+    assert done.exit_code == 0, done.exception
+    page, junit = (tmp_path / f"{name}.html", tmp_path / f"{name}.xml") if archived else (
+        path / "report.html",
+        path / "junit.xml",
+    )  # fmt: skip
+    assert "us-1 is stuck" in page.read_text()
+    assert ElementTree.parse(junit).getroot().get("failures") == "1"
+
+
+def test_validate_takes_fault_plans_with_all_variants(run: Callable[..., Result]) -> None:
+    """It says what is in them."""
+    done = run("validate", EXAMPLE)
+    words = r": ok, 2 variants, \d+ nodes, \d+ steps?, \d+ checks?\n"
+    assert re.fullmatch(re.escape(str(EXAMPLE)) + words, done.stdout)
+    facts = json.loads(run("validate", EXAMPLE, "--json").stdout)
+    assert [(one["name"], one["expect"]) for one in facts["variants"]] == [("bug", "fail"), ("fixed", "pass")]
+
+
+def test_validate_counts_what_differs_between_variants(run: Callable[..., Result], tmp_path: Path) -> None:
+    """From the least to the most."""
+    (tmp_path / "t.yaml").write_text("name: t\nnodes: {a: {kind: syncnode, count: 3}}\n")
+    plan = "topology: t.yaml\nduration: 9s\nchecks: [stuck]\n"
+    (tmp_path / "plain.yaml").write_text(plan)
+    assert run("validate", "plain.yaml").stdout == "plain.yaml: ok, 3 nodes, 0 steps, 1 check\n"
+    variants = "variants: {few: {expect: pass}, many: {set: {nodes.a.count: 5}, expect: pass}}\n"
+    (tmp_path / "both.yaml").write_text(plan + variants)
+    assert run("validate", "both.yaml").stdout == (
+        "both.yaml: ok, 2 variants, 3 to 5 nodes, 0 steps, 1 check\n"
+    )
+
+
+def test_validate_asks_no_machine_for_the_program_of_relays(
+    run: Callable[..., Result], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A fault on streams is right also where Toxiproxy is not installed."""
+    monkeypatch.setattr("stressnet.images.relay.find", lambda: None)
+    (tmp_path / "t.yaml").write_text("name: t\nnodes: {a: {kind: syncnode, count: 2}}\n")
+    (tmp_path / "p.yaml").write_text(
+        "topology: t.yaml\nduration: 9s\nchecks: [stuck]\n"
+        "timeline: [{at: 1s, fault: stall, from: a-1, to: a-2}]\n"
+    )
+    assert run("validate", "p.yaml").exit_code == 0
+
+
+def test_validate_lists_the_mistakes_of_a_fault_plan(run: Callable[..., Result], tmp_path: Path) -> None:
+    """Those of its checks, its timeline, and its topology; a plan that asks nothing is no topology."""
+    (tmp_path / "t.yaml").write_text("name: t\nnodes: {a: {kind: syncnode, count: 2}}\n")
+    plan = tmp_path / "p.yaml"
+    plan.write_text(
+        "topology: t.yaml\nduration: 9s\nchecks: [{height: {reaches: 3, of: b}}]\n"
+        "timeline: [{at: 1s, fault: puase, on: a-1}]\n"
+    )
+    problems = json.loads(run("validate", plan, "--json").stdout)["problems"]
+    assert [(one["line"], one["path"]) for one in problems] == [
+        (3, "checks.0.height.of"),
+        (4, "timeline.0.fault"),
+    ]
+    plan.write_text("topology: t.yaml\nduration: 9s\n")
+    refused = run("validate", plan)
+    assert isinstance(refused.exception, InputError)
+    assert "checks" in refused.exception.message
+
+
+def test_topologies_are_no_fault_plans() -> None:
+    """Each file of ours is taken for what it is."""
+    assert is_fault_plan(EXAMPLE)
+    assert not any(is_fault_plan(file) for file in folder("topologies").glob("*.yaml"))
+    assert topology("quickstart").exists()
+
+
+def test_the_schema_of_fault_plans_has_the_checks(run: Callable[..., Result]) -> None:
+    """And every reference in it leads somewhere."""
+    body = json.loads(run("schema", "faults").stdout)
+    assert {"topology", "timeline", "checks", "variants"} <= body["properties"].keys()
+    assert "stuck" in body["$defs"]["Check"]["properties"]
+
+
+def test_a_share_has_its_unit(run: Callable[..., Result]) -> None:
+    """As everywhere."""
+    done = run("prove", EXAMPLE, "--at-least", "95")
+    assert "95 has no unit" in done.output
+
+
+def test_prove_refuses_a_variant_that_is_not_there(run: Callable[..., Result], tmp_path: Path) -> None:
+    """Before anything runs, and without a trace."""
+    done = run("prove", EXAMPLE, "--variant", "bgu", "--backend", "netns")
+    assert isinstance(done.exception, InputError)
+    assert "did you mean 'bug'" in done.exception.message
+    assert list(tmp_path.iterdir()) == []
