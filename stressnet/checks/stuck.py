@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, get_args
 
@@ -170,7 +170,8 @@ def _stall(
     begun, ended = seen.times[first], seen.times[last]
     if ended - begun < window:
         return
-    healthy_s = _undisturbed_s(record, name, seen.ahead(name, last), begun, ended)
+    helpers = {other: seen.times[seen.ahead_from(name, other, first)] for other in seen.ahead(name, last)}
+    healthy_s = _undisturbed_s(record, name, helpers, ended)
     if healthy_s < window:
         sort: Class = "under fault"
     elif over:
@@ -181,15 +182,30 @@ def _stall(
     yield Stall(name, begun, ended, height, seen.lag(name, last) or 0, healthy_s, sort, over)
 
 
-def _undisturbed_s(record: Record, name: str, helpers: Sequence[str], begun: float, ended: float) -> float:
-    """Return the longest time in which a node and somebody ahead of it, and both ways between them, had no fault."""
-    spans = [
-        span for span in record.faults if span.begun < ended and (span.ended is None or span.ended > begun)
-    ]
+def _undisturbed_s(record: Record, name: str, helpers: Mapping[str, float], ended: float) -> float:
+    """Return the longest time in which a node and somebody ahead of it, and both ways between them, had no fault.
+
+    `helpers` says since when each was ahead: who stood as still as this node could not help it.
+    """
     return max(
-        (_gap((span for span in spans if between(span, name, other)), begun, ended) for other in helpers),
+        (
+            _gap(
+                (
+                    span
+                    for span in record.faults
+                    if _within(span, since, ended) and between(span, name, other)
+                ),
+                since,
+                ended,
+            )
+            for other, since in helpers.items()
+        ),
         default=0.0,
     )
+
+
+def _within(span: Span, begun: float, ended: float) -> bool:
+    return span.begun < ended and (span.ended is None or span.ended > begun)
 
 
 def _gap(spans: Iterable[Span], begun: float, ended: float) -> float:
@@ -231,10 +247,7 @@ def _halt(
     record: Record, seen: Heights, first: int, last: int, window: float, *, over: bool
 ) -> Iterator[Stall]:
     begun, ended = seen.times[first], seen.times[last]
-    spans = [
-        span for span in record.faults if span.begun < ended and (span.ended is None or span.ended > begun)
-    ]
-    quiet = _gap(spans, begun, ended)
+    quiet = _gap((span for span in record.faults if _within(span, begun, ended)), begun, ended)
     if ended - begun >= window:
         sort: Class = "halted" if quiet >= window else "under fault"
         yield Stall("", begun, ended, seen.highest(first) or 0, 0, quiet, sort, over)

@@ -103,6 +103,15 @@ def test_a_net_does_not_halt_when_its_highest_node_ends(making: Making) -> None:
     assert ("", "halted") not in sorts(making)
 
 
+def test_who_stood_as_still_is_no_help(making: Making) -> None:
+    """Two of three are cut off from the third: each could have got nothing from the other, though that one was first."""
+    for name, until in (("us-2", 95.0), ("us-3", 90.0)):
+        making.looks[name] = stands(70.0, until)
+        links = [("us-1", name), (name, "us-1")]
+        making.fault("partition", 70.0, 90.0, links=links)
+    assert sorts(making)[0] == ("us-2", "under fault")
+
+
 def test_who_goes_on_after_the_window_is_a_slow_recovery(making: Making) -> None:
     making.looks["us-2"] = stands(62.0, 85.0)
     assert sorts(making) == [("us-2", "slow recovery")]
