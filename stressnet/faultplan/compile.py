@@ -124,7 +124,7 @@ class _Compiler:
             self._against.refuse((*here, "for"), found, allowed)
 
     def _check_named(self, here: Path, name: str) -> None:
-        names = [one.name for one in self._document.timeline if one.name]
+        names = list(dict.fromkeys(one.name for one in self._document.timeline if one.name))
         if name not in names:
             allowed = listing(names) or "the `name` of a step, of which there are none"
             self._against.refuse(here, f"no step is called {show(name)}", allowed, nearest(name, names))

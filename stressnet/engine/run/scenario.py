@@ -87,7 +87,7 @@ def load_scenarios(
     share.
     """
     path = fault_plan(path)
-    documents = read_fault_plan(path, sets)
+    documents = read_fault_plan(path, sets, also=lambda rest: _meaning(path, rest, Kinds(kinds)))
     if variant is not None:
         documents = {variant: chosen_variant(documents, variant, path)}
     found: list[Scenario] = []
@@ -136,6 +136,16 @@ def _scenario(
         checks=questions(document, plan)[0],
         redraw=lambda seed: compile_timeline(document, plan, seed),
     )
+
+
+def _meaning(path: Path, document: Document, known: Kinds) -> Sequence[Problem]:
+    """Return what is wrong with topology and timeline of a document, or of what is left of it."""
+    try:
+        plan = compile_plan(_topology(path, document, known, ""), known, find=lambda _: None, relay=PROGRAM)
+        compile_timeline(document, plan, plan.seed)
+    except InputError as error:
+        return error.problems
+    return ()
 
 
 def _topology(path: Path, document: Document, known: Kinds, mark: str) -> Loaded:
