@@ -104,7 +104,7 @@ def test_a_net_does_not_halt_when_its_highest_node_ends(making: Making) -> None:
 
 
 def test_who_stood_as_still_is_no_help(making: Making) -> None:
-    """Two of three are cut off from the third: each could have got nothing from the other, though that one was first."""
+    """Two of three are cut off from the third: neither could have helped the other, though one went on first."""
     for name, until in (("us-2", 95.0), ("us-3", 90.0)):
         making.looks[name] = stands(70.0, until)
         links = [("us-1", name), (name, "us-1")]
