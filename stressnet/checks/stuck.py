@@ -104,8 +104,17 @@ def judge(record: Record, parameters: Parameters) -> Finding:
     unknown = _unknown(record, seen, parameters)
     if unknown:
         return Finding("inconclusive", unknown, (), None, lines, numbers)
-    said = f"no node stood still ({len(stalls)} stalls of classes that do not count)" if stalls else ""
-    return Finding("pass", said or "no node stood still while others were ahead", (), None, lines, numbers)
+    return Finding("pass", _harmless(stalls), (), None, lines, numbers)
+
+
+def _harmless(stalls: Sequence[Stall]) -> str:
+    """Say who stood still in a way that does not count, the longest first."""
+    if not stalls:
+        return "no node stood still while others were ahead"
+    who = shorten(tuple(dict.fromkeys(stall.node or "the whole net" for stall in stalls)))
+    sorts = " or ".join(dict.fromkeys(stall.sort for stall in stalls))
+    longest = format_duration(round(stalls[0].ended - stalls[0].begun))
+    return f"only {who} stood still, for {longest} at most, which does not count here: {sorts}"
 
 
 def _unknown(record: Record, seen: Heights, parameters: Parameters) -> str:
