@@ -130,7 +130,10 @@ class HttpLoad(Model):
     """A GET request."""
 
     port: PortReference = Field(description="Name of the port, or its number.")
-    path: Text = Field(default="/", description="Path and query.")
+    path: Text = Field(
+        default="/",
+        description="Path and query; in it `{number}` is the number of the call, `{size:64KiB}` so many letters.",
+    )
 
 
 class Load(Model):
