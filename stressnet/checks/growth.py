@@ -63,12 +63,12 @@ Parts = Annotated[
 class Parameters(Model):
     """No figure of a node may go on growing, nor be higher at rest than before."""
 
-    of: NodeSelector = Field(default="all", description="Selector: which nodes.")
+    of: NodeSelector = Field(default="all", description="Selector: which nodes; default: all.")
     figures: Thresholds = Field(
         default=dict(THRESHOLDS),
-        description="Which, and from how fast on it matters: a list of `memory` (1MiB/m), `cpu` (10%/m of what a block "
+        description="Which, and from how fast on it matters; default: all that are known. A list of `memory` (1MiB/m), `cpu` (10%/m of what a block "
         "took, or a second where heights are not known), `fds`, `sockets`, `streams`, `tasks` (5/m), `threads` (2/m), "
-        "or a mapping with a rate for each, as in `{memory: 10MiB/h, streams: 1/m}`. Default: all that are known.",
+        "or a mapping with a rate for each, as in `{memory: 10MiB/h, streams: 1/m}`.",
     )
     limit: Limits = Field(
         default={},
@@ -77,7 +77,7 @@ class Parameters(Model):
     )
     during: Parts = Field(
         default=["timeline"],
-        description="`timeline`, `observe`, or `joined`: both as one. Each is judged by itself, and any may fail.",
+        description="In which phases, each by itself; default: timeline. `joined`: timeline and observe as one.",
     )
     at_rest: Tolerances = Field(
         default=dict(AT_REST),
