@@ -66,14 +66,15 @@ class Parameters(Model):
     of: NodeSelector = Field(default="all", description="Selector: which nodes; default: all.")
     figures: Thresholds = Field(
         default=dict(THRESHOLDS),
-        description="Which, and from how fast on it matters; default: all that are known. A list of `memory` (1MiB/m), `cpu` (10%/m of what a block "
-        "took, or a second where heights are not known), `fds`, `sockets`, `streams`, `tasks` (5/m), `threads` (2/m), "
-        "or a mapping with a rate for each, as in `{memory: 10MiB/h, streams: 1/m}`.",
+        description="Which, and from how fast on it matters; default: all that are known. A list of `memory` "
+        "(1MiB/m), `cpu` (10%/m of what a block took, or a second where heights are not known), `fds`, "
+        "`sockets`, `streams`, `tasks` (5/m), `threads` (2/m), or a mapping with a rate for each, as in "
+        "`{memory: 10MiB/h, streams: 1/m}`.",
     )
     limit: Limits = Field(
         default={},
-        description="Amounts that must not be reached, as in `{memory: 512MiB, fds: 1024}`: then a growth says when it "
-        "will be. Of memory, the default is the node's limit.",
+        description="Amounts that must not be reached, as in `{memory: 512MiB, fds: 1024}`: then a growth says when "
+        "it will be. Of memory, the default is the node's limit.",
     )
     during: Parts = Field(
         default=["timeline"],
@@ -81,9 +82,9 @@ class Parameters(Model):
     )
     at_rest: Tolerances = Field(
         default=dict(AT_REST),
-        description="How many more there may be in the second half of `observe` than there were in the baseline, times "
-        "as many as there are more peers: `fds`, `sockets`, `tasks`, `pending_requests` (5), `threads`, `streams` (2). "
-        "`{}`: this is not asked.",
+        description="How many more there may be in the second half of `observe` than there were in the baseline, "
+        "times as many as there are more peers: `fds`, `sockets`, `tasks`, `pending_requests` (5), "
+        "`threads`, `streams` (2). `{}`: this is not asked.",
     )
 
 
