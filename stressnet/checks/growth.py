@@ -130,7 +130,8 @@ def _summary(grown: Sequence[Trended], leaked: Sequence[Rest]) -> str:
         others = len({one.node for one in leaked}) - 1
         return f"{left(leaked[0])}{f'; so on {others} more nodes' if others else ''}"
     worst = grown[0]
-    nodes = tuple(dict.fromkeys(one.node for one in grown if one.what == worst.what))
+    alike = {one.node for one in grown if one.what == worst.what}
+    nodes = tuple(name for name in worst.record.nodes if name in alike)
     more = list(dict.fromkeys(one.what for one in grown if one.what != worst.what))
     also = f"; also {', '.join(more)}" if more else ""
     rest = f"; {left(leaked[0])}" if leaked else ""
