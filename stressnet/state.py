@@ -118,6 +118,13 @@ def locked(net: str) -> Iterator[None]:
     """
     path = root() / "locks" / _checked(net)
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with held(path, f"another command is working on net {net!r} right now"):
+        yield
+
+
+@contextmanager
+def held(path: Path, refusal: str) -> Iterator[None]:
+    """Hold a file that is there only for that; UsageError with these words where another process holds it."""
     with open(path, "w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -125,7 +132,7 @@ def locked(net: str) -> Iterator[None]:
         except BlockingIOError:
             gone = True
         if gone:  # held by another, or just let go and removed by it
-            raise UsageError(f"another command is working on net {net!r} right now")
+            raise UsageError(refusal)
         try:
             yield
         finally:

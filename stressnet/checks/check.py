@@ -58,6 +58,8 @@ class Check:
     parameters: type[Model]
     judge: Callable[[Record, Any], Finding]
     """Called with a record, also one that is still being written, and parameters."""
+    nightly: bool = False
+    """It is asked of a soak as a whole too, of which there is one look a minute: what grows slowly shows only there."""
     always: bool = False
     """It is asked of every run; where it does not hold, the harness or the machine is to blame, not the nodes."""
     last: bool = False

@@ -20,6 +20,7 @@ from stressnet.spec.words import show
 
 Measure = Literal["connections", "streams", "discoveries"]
 MEASURES: tuple[Measure, ...] = get_args(Measure)
+_LEAST_PER_S = 1.0
 _SERIES: Mapping[Measure, str] = {"streams": "streams_opened", "discoveries": "discoveries"}
 """Words of a kind's `series`."""
 _NOUNS: Mapping[Measure, str] = {
@@ -50,9 +51,10 @@ class Parameters(Model):
         description="So many times the node's own rate in the baseline, or the median of the net's, if that is more; "
         "default: 5.",
     )
-    at_least: PerSecond = Field(
-        default=1.0,
-        description="And so many a second at least: many times next to nothing is no storm; default: 1/s.",
+    at_least: PerSecond | None = Field(
+        default=None,
+        description="And so many a second at least: many times next to nothing is no storm. Default: 1/s, times the "
+        "fault plan's `time_scale`.",
     )
     window: SomeSeconds = Field(default=5.0, description="Over how long a rate is taken; default: 5s.")
     during: Phases = Field(
@@ -154,7 +156,7 @@ def _usual(record: Record, measure: Measure) -> dict[str, float]:
 def _storm(
     record: Record, name: str, measure: Measure, usual: Mapping[str, float], parameters: Parameters
 ) -> Storm:
-    bound = max(parameters.times_baseline * usual[name], parameters.at_least)
+    bound = max(parameters.times_baseline * usual[name], _least(record, parameters))
     rates = list(_rates(record, name, measure, parameters.window, parameters.during))
     if not rates:
         return Storm(name, measure, usual[name])
@@ -163,6 +165,12 @@ def _storm(
     if not above:
         return Storm(name, measure, usual[name], worst, at)
     return Storm(name, measure, usual[name], worst, at, above[0], above[-1], above[-1] < rates[-1][0])
+
+
+def _least(record: Record, parameters: Parameters) -> float:
+    """Return the least rate of a storm; a protocol whose pauses are shorter does everything more often."""
+    scale = record.run.get("time_scale") or 1.0
+    return parameters.at_least if parameters.at_least is not None else float(_LEAST_PER_S * scale)
 
 
 def _rates(

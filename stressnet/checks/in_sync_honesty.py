@@ -103,7 +103,7 @@ def _answers(record: Record, parameters: Parameters) -> Part:
             {"node": one.node, "begun": one.begun, "ended": one.ended, "behind": one.behind} for one in lies
         ],
     }
-    lines = tuple(_line(record, one) for one in lies)
+    lines = tuple(_line(record, one) for one in bad or lies)
     if not bad:
         return Part(
             holds=f"{len(said)} nodes said truly whether they are in sync", lines=lines, numbers=numbers

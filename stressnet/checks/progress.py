@@ -49,6 +49,15 @@ class Heights:
             if (height := row[place]) is not None and height > own + by
         ]
 
+    def ahead_from(self, name: str, other: str, first: int, by: int = IN_STEP) -> int:
+        """Return the first place from this one on at which another node is more than so many blocks ahead of a node."""
+        own, row = self.nodes[name], self.nodes[other]
+        return next(
+            place
+            for place in range(first, len(row))
+            if (mine := own[place]) is not None and (height := row[place]) is not None and height > mine + by
+        )
+
     def lag(self, name: str, place: int) -> int | None:
         """Return how far a node is behind the highest."""
         own, most = self.nodes[name][place], self.highest(place)

@@ -8,12 +8,14 @@ from stressnet.checks import (
     agreement,
     command,
     discovery_storm,
+    growth,
     harness,
     height,
     in_sync_honesty,
     log,
     metric,
     recovery,
+    spike,
     stuck,
 )
 from stressnet.checks.check import Check
@@ -30,6 +32,8 @@ CHECKS: Mapping[str, Check] = {
         metric.CHECK,
         log.CHECK,
         command.CHECK,
+        growth.CHECK,
+        spike.CHECK,
         harness.FAULTS_ACHIEVED,
         harness.NO_BYPASS,
         harness.HOST_HEALTHY,

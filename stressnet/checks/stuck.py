@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, get_args
 
@@ -104,8 +104,17 @@ def judge(record: Record, parameters: Parameters) -> Finding:
     unknown = _unknown(record, seen, parameters)
     if unknown:
         return Finding("inconclusive", unknown, (), None, lines, numbers)
-    said = f"no node stood still ({len(stalls)} stalls of classes that do not count)" if stalls else ""
-    return Finding("pass", said or "no node stood still while others were ahead", (), None, lines, numbers)
+    return Finding("pass", _harmless(stalls), (), None, lines, numbers)
+
+
+def _harmless(stalls: Sequence[Stall]) -> str:
+    """Say who stood still in a way that does not count, the longest first."""
+    if not stalls:
+        return "no node stood still while others were ahead"
+    who = shorten(tuple(dict.fromkeys(stall.node or "the whole net" for stall in stalls)))
+    sorts = " or ".join(dict.fromkeys(stall.sort for stall in stalls))
+    longest = format_duration(round(stalls[0].ended - stalls[0].begun))
+    return f"only {who} stood still, for {longest} at most, which does not count here: {sorts}"
 
 
 def _unknown(record: Record, seen: Heights, parameters: Parameters) -> str:
@@ -170,7 +179,8 @@ def _stall(
     begun, ended = seen.times[first], seen.times[last]
     if ended - begun < window:
         return
-    healthy_s = _undisturbed_s(record, name, seen.ahead(name, last), begun, ended)
+    helpers = {other: seen.times[seen.ahead_from(name, other, first)] for other in seen.ahead(name, last)}
+    healthy_s = _undisturbed_s(record, name, helpers, ended)
     if healthy_s < window:
         sort: Class = "under fault"
     elif over:
@@ -181,15 +191,30 @@ def _stall(
     yield Stall(name, begun, ended, height, seen.lag(name, last) or 0, healthy_s, sort, over)
 
 
-def _undisturbed_s(record: Record, name: str, helpers: Sequence[str], begun: float, ended: float) -> float:
-    """Return the longest time in which a node and somebody ahead of it, and both ways between them, had no fault."""
-    spans = [
-        span for span in record.faults if span.begun < ended and (span.ended is None or span.ended > begun)
-    ]
+def _undisturbed_s(record: Record, name: str, helpers: Mapping[str, float], ended: float) -> float:
+    """Return the longest time in which a node and somebody ahead of it, and both ways between them, had no fault.
+
+    `helpers` says since when each was ahead: who stood as still as this node could not help it.
+    """
     return max(
-        (_gap((span for span in spans if between(span, name, other)), begun, ended) for other in helpers),
+        (
+            _gap(
+                (
+                    span
+                    for span in record.faults
+                    if _within(span, since, ended) and between(span, name, other)
+                ),
+                since,
+                ended,
+            )
+            for other, since in helpers.items()
+        ),
         default=0.0,
     )
+
+
+def _within(span: Span, begun: float, ended: float) -> bool:
+    return span.begun < ended and (span.ended is None or span.ended > begun)
 
 
 def _gap(spans: Iterable[Span], begun: float, ended: float) -> float:
@@ -208,8 +233,8 @@ def _alone(rows: Sequence[NodeSample], since: float, until: float) -> bool:
 
 
 def _halts(record: Record, seen: Heights, window: float) -> Iterator[Stall]:
-    """Yield the times in which no node gained height for a window, without any fault on; what a net does before it
-    has settled is not judged."""
+    """Yield the times in which no node gained height for a window; what a net does before it has settled is not
+    judged."""
     baseline = record.phases.get("baseline")
     if baseline is None:
         return
@@ -231,19 +256,18 @@ def _halt(
     record: Record, seen: Heights, first: int, last: int, window: float, *, over: bool
 ) -> Iterator[Stall]:
     begun, ended = seen.times[first], seen.times[last]
-    spans = [
-        span for span in record.faults if span.begun < ended and (span.ended is None or span.ended > begun)
-    ]
-    quiet = _gap(spans, begun, ended)
-    if quiet >= window:
-        yield Stall("", begun, ended, seen.highest(first) or 0, 0, quiet, "halted", over)
+    quiet = _gap((span for span in record.faults if _within(span, begun, ended)), begun, ended)
+    if ended - begun >= window:
+        sort: Class = "halted" if quiet >= window else "under fault"
+        yield Stall("", begun, ended, seen.highest(first) or 0, 0, quiet, sort, over)
 
 
 def _summary(record: Record, bad: Sequence[Stall]) -> str:
-    if bad[0].sort == "halted":
+    if not bad[0].node:
         stall = bad[0]
+        said = "halted" if stall.sort == "halted" else "halted under a fault"
         return (
-            f"the whole net halted at height {stall.height} from {record.clock(stall.begun)} on, "
+            f"the whole net {said} at height {stall.height} from {record.clock(stall.begun)} on, "
             f"for {format_duration(round(stall.ended - stall.begun))}"
         )
     names = tuple(dict.fromkeys(stall.node for stall in bad if stall.node))

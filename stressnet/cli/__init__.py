@@ -26,6 +26,7 @@ VERBS = {
     "forward": "forward",
     "fault": "fault",
     "run": "run",
+    "soak": "soak",
     "prove": "prove",
     "check": "check",
     "report": "report",

@@ -41,7 +41,25 @@ class Share(click.ParamType):  # type: ignore[type-arg]  # generic only in the n
             self.fail(str(error), parameter, context)
 
 
+class Size(click.ParamType):  # type: ignore[type-arg]  # generic only in the newest click
+    """A number of bytes with its unit, such as 2GiB; the command gets bytes."""
+
+    name = "size"
+
+    def convert(self, value: Any, parameter: click.Parameter | None, context: click.Context | None) -> int:
+        """Return bytes; a usage error in the words of the topology's own sizes."""
+        from stressnet.spec.units import QuantityError, parse_size
+
+        if isinstance(value, int):
+            return value
+        try:
+            return parse_size(value)
+        except QuantityError as error:
+            self.fail(str(error), parameter, context)
+
+
 DURATION = Duration()
+SIZE = Size()
 SHARE = Share()
 SEED = click.IntRange(0, 2**63 - 1)
 """As in topologies (`spec.topology.MAX_SEED`, which takes long to import)."""

@@ -9,13 +9,14 @@ from stressnet.errors import InputError, Problem
 from stressnet.faultplan.against import Against
 from stressnet.faultplan.document import FaultPlan, Moment, Step
 from stressnet.faultplan.draw import MOST
+from stressnet.faultplan.filling import filled
 from stressnet.faultplan.questions import questions
 from stressnet.faultplan.randomsteps import RandomSteps
 from stressnet.faultplan.read import Document
 from stressnet.faultplan.timeline import Action, Calls, Timeline, TimelineStep, When
 from stressnet.plan import Plan
 from stressnet.spec.source import Path
-from stressnet.spec.units import format_duration
+from stressnet.spec.units import QuantityError, format_duration
 from stressnet.spec.words import listing, nearest, show
 
 
@@ -126,7 +127,7 @@ class _Compiler:
             self._against.refuse((*here, "for"), found, allowed)
 
     def _check_named(self, here: Path, name: str) -> None:
-        names = [one.name for one in self._document.timeline if one.name]
+        names = list(dict.fromkeys(one.name for one in self._document.timeline if one.name))
         if name not in names:
             allowed = listing(names) or "the `name` of a step, of which there are none"
             self._against.refuse(here, f"no step is called {show(name)}", allowed, nearest(name, names))
@@ -148,4 +149,8 @@ class _Compiler:
                 "rpc", load.rpc.port, load.rpc.path, load.rpc.method, tuple(load.rpc.params), load.rate
             )
         assert load.http is not None
+        try:
+            filled(load.http.path, 0)
+        except QuantityError as error:
+            self._against.refuse((*here, "load", "http", "path"), error.found, error.allowed)
         return Calls("http", load.http.port, load.http.path, "GET", (), load.rate)

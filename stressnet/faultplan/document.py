@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, ConfigDict, Field, WithJsonSchema, create_model, model_validator
+from pydantic import (
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    WithJsonSchema,
+    create_model,
+    field_validator,
+    model_validator,
+)
 
 from stressnet.checks.registry import CHECKS
 from stressnet.spec.fields import (
@@ -128,7 +136,10 @@ class HttpLoad(Model):
     """A GET request."""
 
     port: PortReference = Field(description="Name of the port, or its number.")
-    path: Text = Field(default="/", description="Path and query.")
+    path: Text = Field(
+        default="/",
+        description="Path and query; in it `{number}` is the number of the call, `{size:64KiB}` so many letters.",
+    )
 
 
 class Load(Model):
@@ -291,11 +302,12 @@ class FaultPlan(Model):
     )
     expect: Expected | None = Field(default=None, description="The verdict that `prove` expects.")
 
-    @model_validator(mode="after")
-    def _sense(self) -> FaultPlan:
-        if not self.checks:
+    @field_validator("checks")
+    @classmethod
+    def _some(cls, checks: list[Any]) -> list[Any]:
+        if not checks:
             raise refuse("no checks", "at least one: without a question there is no verdict")
-        return self
+        return checks
 
 
 def chosen(entry: Model) -> tuple[str, Model] | None:

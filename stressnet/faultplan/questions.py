@@ -21,9 +21,10 @@ def questions(document: Document, plan: Plan) -> tuple[tuple[dict[str, Any], ...
     assert isinstance(tree.value, dict)
     found: list[dict[str, Any]] = []
     counted: dict[str, int] = {}
-    for number, (entry, written) in enumerate(
-        zip(document.plan.checks, tree.value["checks"].data(), strict=True)
-    ):
+    asked = tree.value["checks"].data() if "checks" in tree.value else ()
+    if len(asked) != len(document.plan.checks):
+        return (), []  # the document was refused, and this is what is left of it
+    for number, (entry, written) in enumerate(zip(document.plan.checks, asked, strict=True)):
         one = chosen(entry)
         if one is None:
             names = [name for name in CHECK_NAMES if getattr(entry, name) is not None]

@@ -46,7 +46,7 @@ class RandomSteps:
         here: Path = ("random", "faults", place)
         kind = self._against.kind(here, one)
         for_s = self._times((*here, "for"), one.for_s)
-        if kind is None or for_s is None:
+        if kind is None:
             return None
         self._against.aim(here, kind, self._against.targets(one))
         ranges = [
@@ -56,7 +56,7 @@ class RandomSteps:
         ]
         lowest = {name: self._formatted(kind, name, least) for name, least, _ in ranges}
         self._check_parameters(here, kind, {**(one.model_extra or {}), **lowest})
-        return Choice(place, for_s, tuple(ranges), one.weight)
+        return Choice(place, for_s, tuple(ranges), one.weight) if for_s else None
 
     def _range(self, here: Path, kind: FaultKind, name: str, text: str) -> tuple[float, float] | None:
         """Return both ends of a range, in SI."""
@@ -81,7 +81,10 @@ class RandomSteps:
         texts = {f"{key}={written(value)}": key for key, value in values.items() if not _is_range(value)}
         said: list[Problem] = []
         read_parameters(kind, list(texts), said)
+        ranges = [f"{key} is missing" for key in values if key not in texts.values()]
         for problem in said:
+            if problem.found in ranges:
+                continue  # it is there, and was refused
             place = (*here, texts.get(problem.file, "fault"))
             self._against.refuse(place, problem.found, problem.allowed, problem.nearest)
 

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
+
+from pydantic import ValidationError
 
 from stressnet.errors import InputError, Problem
 from stressnet.faultplan.document import EXPECTED, FaultPlan
 from stressnet.spec.include import merge, read_included
 from stressnet.spec.load import shown_path, validated
 from stressnet.spec.overrides import apply_sets
+from stressnet.spec.salvage import salvaged
 from stressnet.spec.source import Source
 from stressnet.spec.topology import Topology
 from stressnet.spec.words import listing, nearest, show
@@ -39,12 +43,20 @@ class Document:
         return self.plan.expect or "pass"
 
 
+Meaning = Callable[["Document"], Sequence[Problem]]
+
+
 def read_fault_plan(
-    path: Path, sets: Sequence[str] = (), environ: Mapping[str, str] | None = None
+    path: Path,
+    sets: Sequence[str] = (),
+    environ: Mapping[str, str] | None = None,
+    *,
+    also: Meaning | None = None,
 ) -> dict[str, Document]:
     """Return the variants of a plan by name, in the order of the file; the plan itself, as "", where it has none.
 
-    Raises InputError with the mistakes of all variants, each once.
+    Raises InputError with the mistakes of all variants, each once. `also` is asked for more of them in what is left of
+    a variant that is refused, so that all are listed at once.
     """
     problems: list[Problem] = []
     file = shown_path(path)
@@ -53,15 +65,38 @@ def read_fault_plan(
     found: dict[str, Document] = {}
     for variant, one in _variants(tree, problems).items():
         source = Source(file, one)
+        name = Path(path).stem
         try:
-            plan = validated(FaultPlan, source, [])
+            plan = validated(
+                FaultPlan, source, [], partial(_more, variant, source, name, also) if also else None
+            )
         except InputError as error:
             problems += error.problems
         else:
-            found[variant] = Document(variant, plan, source, plan.name or Path(path).stem)
+            found[variant] = Document(variant, plan, source, plan.name or name)
     if problems:
         raise InputError(list(dict.fromkeys(problems)))
     return found
+
+
+def _more(
+    variant: str,
+    source: Source,
+    name: str,
+    also: Meaning,
+    error: ValidationError,
+    broken: Sequence[Problem],
+) -> list[Problem]:
+    """Return what else is wrong: with what is left, or where that is too little with the topology alone."""
+    data = source.tree.data()
+    wrong = [problem.path for problem in broken]
+    if "topology" not in data or any(path.partition(".")[0] in ("topology", "set") for path in wrong):
+        return []
+    rest = salvaged(FaultPlan, data, error)
+    if rest is None:
+        least = {"duration": "1s", "checks": [{"stuck": {}}], "topology": data["topology"]}
+        rest = FaultPlan.model_validate(least)
+    return list(also(Document(variant, rest, source, name)))
 
 
 def is_fault_plan(path: Path) -> bool:

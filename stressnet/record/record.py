@@ -32,6 +32,15 @@ class Phase:
     ended: float
 
 
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What was seen of a fault at a time."""
+
+    at: float
+    state: str
+    achieved: Mapping[str, Any]
+
+
 @dataclass(slots=True)
 class Span:
     """One fault of a run, from when it was on until it was over."""
@@ -42,8 +51,8 @@ class Span:
     begun: float
     ended: float | None = None
     """None: it is on."""
-    states: list[tuple[float, str]] = field(default_factory=list)
-    """What the agent said of it, whenever that changed."""
+    looks: list[Look] = field(default_factory=list)
+    """What the agent said of it, whenever that was news."""
     achieved: Mapping[str, Any] = field(default_factory=dict)
     """The last that was measured while it was on."""
     hits: int = 0
@@ -122,7 +131,7 @@ class Record:
                 found[fault.id] = Span(event["step"], fault, event["layer"], event["time"])
             elif event["event"] == "fault seen" and event["id"] in found:
                 span = found[event["id"]]
-                span.states.append((event["time"], event["state"]))
+                span.looks.append(Look(event["time"], event["state"], event["achieved"]))
                 span.achieved = (
                     event["achieved"] or span.achieved
                 )  # of one that is over nothing is known any more

@@ -52,19 +52,20 @@ class FoundRun:
 
 def new_run(root: Path, name: str, now: float) -> Path:
     """Make the folder of a run that begins now (Unix time), and return it."""
-    path = _new(root / name, "", now)
+    path = new_folder(root / name, "", now)
     for below in (LOGS, EVIDENCE):
         (path / below).mkdir()
-    _point(root / name / LATEST, path.name)
+    point(root / name / LATEST, path.name)
     return path
 
 
 def new_proof(root: Path, name: str, now: float) -> Path:
     """Make the folder of what `prove` finds, beside the records of the plan, and return it."""
-    return _new(root / name, "prove-", now)
+    return new_folder(root / name, "prove-", now)
 
 
-def _new(folder: Path, prefix: str, now: float) -> Path:
+def new_folder(folder: Path, prefix: str, now: float) -> Path:
+    """Make a folder below another that is called so and by the UTC time (of Unix time `now`), and return it."""
     stamp = datetime.fromtimestamp(now, UTC).strftime("%Y%m%dT%H%M%SZ")
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -80,9 +81,9 @@ def _new(folder: Path, prefix: str, now: float) -> Path:
     raise EnvironmentProblem(f"there are 1000 runs of {folder.name} in this second already")
 
 
-def _point(link: Path, target: str) -> None:
-    """Let `latest` name the newest run; whoever looks never finds it missing."""
-    partial = link.with_name(f".{LATEST}-{os.getpid()}")
+def point(link: Path, target: str) -> None:
+    """Let a link such as `latest` name something else; whoever looks never finds it missing."""
+    partial = link.with_name(f".{link.name}-{os.getpid()}")
     partial.unlink(missing_ok=True)
     partial.symlink_to(target)
     partial.replace(link)
@@ -116,7 +117,7 @@ def remove(path: Path) -> None:
     if not link.exists():
         left = [run.path for run in runs(path.parent.parent) if run.path.parent == path.parent]
         if left:
-            _point(link, left[-1].name)
+            point(link, left[-1].name)
         else:
             link.unlink(missing_ok=True)
 

@@ -18,13 +18,13 @@ import sqlite3
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, TypeVar
 
 from stressnet.record.rows import HostSample, LinkSample, NodeSample
 
-__all__ = ["HostSample", "LinkSample", "NodeSample", "Samples", "read", "read_metrics"]
+__all__ = ["HostSample", "LinkSample", "NodeSample", "Samples", "Thinned", "read", "read_metrics"]
 
 FORMAT = 1
 Row = TypeVar("Row", bound="NodeSample | LinkSample | HostSample")
@@ -67,6 +67,19 @@ def _opened(path: Path) -> sqlite3.Connection:
         file.execute(f"CREATE TABLE IF NOT EXISTS {name} ({', '.join(_columns(kind))})")
         file.execute(f"CREATE INDEX IF NOT EXISTS {name}_at ON {name} (at)")
     return file
+
+
+@dataclass(frozen=True, slots=True)
+class Thinned:
+    """Which rows are taken of a file: of each node, link and series one in so many seconds."""
+
+    every_s: float
+    since: float = 0.0
+    """Unix time."""
+    series: frozenset[str] | None = None
+    """Names of the series that are taken; None: all."""
+    links: bool = True
+    """Whether links are taken, of which there are as many as pairs of nodes."""
 
 
 class Samples:
@@ -147,7 +160,7 @@ class Samples:
                 self._file.execute("ROLLBACK")
             self._file.execute("DETACH copy")
 
-    def absorb(self, path: Path) -> None:
+    def absorb(self, path: Path, thinned: Thinned | None = None) -> None:
         """Take in what another file of the same net has and this one has not, as `copy_to` wrote it."""
         self._file.execute("ATTACH ? AS other", (str(path),))
         try:
@@ -157,14 +170,15 @@ class Samples:
                     f"INSERT OR IGNORE INTO main.{table} (name) SELECT name FROM other.{table} ORDER BY id"
                 )
             for table, columns in (*_tables(), ("metric", ["at", "node", "series", "value"])):
-                self._absorb_table(table, columns)
+                if table != "link" or thinned is None or thinned.links:
+                    self._absorb_table(table, columns, thinned)
             self._file.execute("COMMIT")
         finally:
             if self._file.in_transaction:
                 self._file.execute("ROLLBACK")
             self._file.execute("DETACH other")
 
-    def _absorb_table(self, table: str, columns: Sequence[str]) -> None:
+    def _absorb_table(self, table: str, columns: Sequence[str], thinned: Thinned | None) -> None:
         """Numbers of nodes and series are a file's own, so they are looked up by name."""
         keys = [name for name in columns if name in ("at", *_NAMES, "series")]
         self._file.execute(f"CREATE UNIQUE INDEX IF NOT EXISTS {table}_once ON {table} ({', '.join(keys)})")
@@ -179,7 +193,23 @@ class Samples:
                 chosen.append(f"row.{name}")
         self._file.execute(
             f"INSERT OR IGNORE INTO main.{table} SELECT {', '.join(chosen)} FROM other.{table} AS row{joins}"
-            " ORDER BY row.rowid"
+            f"{self._where(table, keys, thinned) if thinned else ''} ORDER BY row.rowid"
+        )
+
+    def _where(self, table: str, keys: Sequence[str], thinned: Thinned) -> str:
+        """Choose one row of each span of time: the closest look where looks differ, else the last."""
+        span = f"CAST(at / {thinned.every_s:f} AS INTEGER)"
+        parts = ", ".join([*(name for name in keys if name != "at"), span])
+        closest = "pss_bytes IS NULL, " if table == "node" else ""
+        wanted = [f"at >= {thinned.since:f}"]
+        if table == "metric" and thinned.series is not None:
+            known = self._file.execute("SELECT id, name FROM other.series")
+            ids = [str(number) for number, name in known if name.partition("{")[0] in thinned.series]
+            wanted.append(f"series IN ({', '.join(ids)})")
+        return (
+            " WHERE row.rowid IN (SELECT rowid FROM (SELECT rowid, row_number() OVER"
+            f" (PARTITION BY {parts} ORDER BY {closest}at DESC) AS place FROM other.{table}"
+            f" WHERE {' AND '.join(wanted)}) WHERE place = 1)"
         )
 
     def latest(self) -> float:

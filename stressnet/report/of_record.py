@@ -93,7 +93,7 @@ def _band(span: Span, begun: float) -> Band:
 
 
 def _state(span: Span) -> Achieved:
-    if any(state in ("not achieved", "failed") for _, state in span.states):
+    if any(state in ("not achieved", "failed") for state in (look.state for look in span.looks)):
         return "not achieved"
     return "achieved" if span.achieved.get("figures") or span.hits else "not measured"
 

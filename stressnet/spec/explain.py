@@ -36,11 +36,12 @@ def _problem(detail: ErrorDetails, model: type[BaseModel], source: Source) -> Pr
     if at_key:
         path.pop()
     owner = _model_at(model, path[:-1])
-    path = list(source.written(path))
+    # What is missing has no place of its own, whatever the normal form says.
+    path = [*source.written(path[:-1]), path[-1]] if kind == "missing" else list(source.written(path))
     if kind == "extra_forbidden":
         keys = _keys(owner) if owner else []
         near = nearest(str(path[-1]), keys)
-        return source.problem(path, UNKNOWN_KEY, listing(keys), near, key=True)
+        return source.problem(path, UNKNOWN_KEY, listing(keys) or "no keys", near, key=True)
     if kind == "missing":
         return source.problem(path, "is missing", _describe(owner, path[-1]), key=True)
     if kind == REFUSED:

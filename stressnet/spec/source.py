@@ -37,7 +37,8 @@ class Source:
         tree, parts = self.tree, list[str | int]()
         for position, part in enumerate(path):
             below = _step(tree, part)
-            if below is not None or position == len(path) - 1:
+            last = position == len(path) - 1 and isinstance(tree.value, dict | list)
+            if below is not None or last:
                 parts.append(part)
             tree = below or tree
         return tuple(parts)

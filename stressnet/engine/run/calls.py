@@ -13,6 +13,7 @@ import h11
 from stressnet.agent.protocol import Connection
 from stressnet.backends.base import Backend
 from stressnet.errors import StressnetError
+from stressnet.faultplan.filling import filled
 from stressnet.faultplan.timeline import Calls, TimelineStep
 from stressnet.plan import Plan
 
@@ -48,7 +49,7 @@ class Caller:
             try:
                 if line is None:
                     line, state = await self._dial(node, calls), h11.Connection(h11.CLIENT)
-                await asyncio.wait_for(_exchange(line, state, calls), _TIMEOUT_S)
+                await asyncio.wait_for(_exchange(line, state, calls, sent), _TIMEOUT_S)
                 answered += 1
                 took.append(loop.time() - asked)
             except (StressnetError, OSError, ValueError, TimeoutError, h11.ProtocolError) as error:
@@ -69,14 +70,15 @@ class Caller:
         return line
 
 
-async def _exchange(line: Connection, state: h11.Connection, calls: Calls) -> None:
+async def _exchange(line: Connection, state: h11.Connection, calls: Calls, number: int) -> None:
     """Send one request and read its answer; ValueError where it is an error."""
     body = b""
     if calls.via == "rpc":
         call = {"jsonrpc": "2.0", "id": 1, "method": calls.method, "params": list(calls.params)}
         body = json.dumps(call).encode()
     headers = [("Host", "node"), ("Content-Type", "application/json"), ("Content-Length", str(len(body)))]
-    request = h11.Request(method="POST" if body else "GET", target=calls.path, headers=headers)
+    target = calls.path if calls.via == "rpc" else filled(calls.path, number)
+    request = h11.Request(method="POST" if body else "GET", target=target, headers=headers)
     for event in (request, *([h11.Data(data=body)] if body else []), h11.EndOfMessage()):
         line.writer.write(state.send(event) or b"")
     await line.writer.drain()

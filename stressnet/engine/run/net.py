@@ -18,6 +18,7 @@ from stressnet.plan import Plan
 from stressnet.record.samples import read_metrics
 from stressnet.spec.selectors import Observation
 
+_TRIES = 4
 Put = tuple[Fault, tuple[str, ...]]
 
 
@@ -87,11 +88,17 @@ class LiveNet:
 
     async def take_off(self, ids: Sequence[str]) -> None:
         """Heal those of these faults that are on."""
-        on = {one.fault.id for one in await self.standing() if not one.over}
-        wanted = [one for one in ids if one in on]
-        if wanted:
-            with suppress(InputError):  # one of them has just ended by itself
-                await heal(self.backend, wanted, everything=False)
+        for left in reversed(range(_TRIES)):
+            on = {one.fault.id for one in await self.standing() if not one.over}
+            wanted = [one for one in ids if one in on]
+            try:
+                if wanted:
+                    await heal(self.backend, wanted, everything=False)
+            except (InputError, AgentError):  # one of them has just ended by itself: then none was healed
+                if not left:
+                    raise
+            else:
+                return
 
     async def renew(self, ids: Sequence[str]) -> None:
         """Renew the leases of those that are on."""

@@ -87,7 +87,7 @@ def load_scenarios(
     share.
     """
     path = fault_plan(path)
-    documents = _documents(path, sets)
+    documents = _documents(path, sets, kinds)
     if variant is not None:
         documents = {variant: chosen_variant(documents, variant, path)}
     found: list[Scenario] = []
@@ -102,15 +102,14 @@ def load_scenarios(
     return found
 
 
-def _documents(path: Path, sets: Sequence[str]) -> dict[str, Document]:
+def _documents(path: Path, sets: Sequence[str], kinds: Sequence[Path]) -> dict[str, Document]:
     try:
-        return read_fault_plan(path, sets)
+        return read_fault_plan(path, sets, also=lambda rest: _meaning(path, rest, Kinds(kinds)))
     except InputError:
         if path.is_file() and not is_fault_plan(path):
             hint = f"`stressnet up {path}` brings up a topology"
-            raise UsageError(
-                f"{path} is no fault plan: it has no topology, timeline or checks", hints=(hint,)
-            ) from None
+            found = f"{path} is no fault plan: it has no topology, timeline or checks"
+            raise UsageError(found, hints=(hint,)) from None
         raise
 
 
@@ -148,6 +147,16 @@ def _scenario(
         checks=questions(document, plan)[0],
         redraw=lambda seed: compile_timeline(document, plan, seed),
     )
+
+
+def _meaning(path: Path, document: Document, known: Kinds) -> Sequence[Problem]:
+    """Return what is wrong with topology and timeline of a document, or of what is left of it."""
+    try:
+        plan = compile_plan(_topology(path, document, known, ""), known, find=lambda _: None, relay=PROGRAM)
+        compile_timeline(document, plan, plan.seed)
+    except InputError as error:
+        return error.problems
+    return ()
 
 
 def _topology(path: Path, document: Document, known: Kinds, mark: str) -> Loaded:

@@ -45,6 +45,7 @@ class Making:
         self.links: list[LinkSample] = []
         self.host: Callable[[float], Mapping[str, Any]] = lambda _: {}
         self.file = str(folder / "plan.yaml")
+        self.time_scale: float | None = None
         self.faults = 0
         self.until = END
         self.phases()
@@ -114,7 +115,14 @@ class Making:
     def made(self) -> Record:
         """Write it, over what was written before, and return it as a check gets it."""
         (self.path / runs.SAMPLES).unlink(missing_ok=True)
-        facts = {"name": "plan", "variant": "", "file": self.file, "begun_at": BEGUN, "checks": []}
+        facts = {
+            "name": "plan",
+            "variant": "",
+            "file": self.file,
+            "time_scale": self.time_scale,
+            "begun_at": BEGUN,
+            "checks": [],
+        }
         runs.write_json(self.path / runs.RUN, facts)
         (self.path / runs.PLAN).write_text(self.plan.to_json())
         lines = [json.dumps(event) + "\n" for event in sorted(self.events, key=lambda one: one["time"])]

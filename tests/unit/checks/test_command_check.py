@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -104,7 +105,13 @@ def test_a_child_that_stays_behind_is_ended(complete: Making) -> None:
 
 
 def test_a_program_that_writes_without_end_fills_nothing(complete: Making) -> None:
-    finding = asked(complete, "yes | head -c 30000000; exit 0")
+    complete.made()
+    tracemalloc.start()
+    try:
+        finding = asked(complete, "yes | head -c 30000000; exit 0")
+        assert tracemalloc.get_traced_memory()[1] < 8 << 20
+    finally:
+        tracemalloc.stop()
     assert (finding.outcome, len(finding.lines)) == ("pass", 49)
 
 

@@ -72,6 +72,14 @@ def test_bounds_are_as_asked(making: Making) -> None:
     assert found(making.made(), CHECK, lag=3, of="us-1,us-3").outcome == "inconclusive"
 
 
+def test_only_what_fails_is_told_beside_a_failure(making: Making) -> None:
+    """What was wrong for a moment is among the numbers."""
+    making.looks["us-2"] = lambda at: {"height": 0} if at >= 60 else healthy(at)
+    says(making, "us-2", lambda at: at >= 70 or at == 62)
+    finding = found(making.made(), CHECK)
+    assert (len(finding.lines), len(finding.numbers["lies"])) == (1, 2)
+
+
 def test_a_true_word_ends_a_lie(making: Making) -> None:
     lagging(making)
     says(making, "us-2", lambda at: at % 6 != 0)

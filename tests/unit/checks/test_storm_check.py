@@ -87,6 +87,16 @@ def test_many_times_next_to_nothing_is_no_storm(quiet: Making) -> None:
     assert found(quiet.made(), "discovery_storm", at_least="0.5/s").outcome == "fail"
 
 
+def test_a_faster_protocol_does_everything_more_often(quiet: Making) -> None:
+    """Unless the plan says how much is a storm."""
+    quiet.looks["us-2"] = opening(lambda at: 0.4 if at < 40 else 4.0)
+    quiet.time_scale = 5.0
+    assert found(quiet.made(), "discovery_storm").outcome == "pass"
+    assert found(quiet.made(), "discovery_storm", at_least="1/s").outcome == "fail"
+    quiet.time_scale = 3.0
+    assert found(quiet.made(), "discovery_storm").outcome == "fail"
+
+
 def test_a_node_that_was_quiet_is_held_against_the_net(quiet: Making) -> None:
     """It happened not to call anybody in the baseline, as the others did once a second."""
     for name in quiet.looks:

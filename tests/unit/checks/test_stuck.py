@@ -84,17 +84,37 @@ def test_a_halt_that_ended_is_told_as_over(making: Making) -> None:
     assert (one["class"], one["over"]) == ("halted", True)
 
 
-def test_a_net_does_not_halt_under_a_fault(making: Making) -> None:
+def test_a_net_that_halts_under_a_fault_fails_only_where_that_is_asked(making: Making) -> None:
+    """A net without a majority must halt: that is told, and fails where `classes` has `under fault`."""
     making.cut("us-1", 65.0, 95.0)
     for name in making.looks:
         making.looks[name] = lambda at: {"height": min(140, int(2 * at))}
-    assert sorts(making) == []
+    assert sorts(making) == [("", "under fault")]
+    record = making.made()
+    lenient = found(record, "stuck", window=WINDOW)
+    assert lenient.outcome == "pass"
+    assert (
+        lenient.summary
+        == "only the whole net stood still, for 30s at most, which does not count here: under fault"
+    )
+    strict = found(record, "stuck", window=WINDOW, classes=["under fault"])
+    assert strict.outcome == "fail"
+    assert "halted under a fault at height 140" in strict.summary
 
 
 def test_a_net_does_not_halt_when_its_highest_node_ends(making: Making) -> None:
     """The others go on from where they are, far below it."""
     making.looks["us-1"] = lambda at: {"height": int(20 * at)} if at < 62 else {"state": "exited", "pid": 0}
     assert ("", "halted") not in sorts(making)
+
+
+def test_who_stood_as_still_is_no_help(making: Making) -> None:
+    """Two of three are cut off from the third: neither could have helped the other, though one went on first."""
+    for name, until in (("us-2", 95.0), ("us-3", 90.0)):
+        making.looks[name] = stands(70.0, until)
+        links = [("us-1", name), (name, "us-1")]
+        making.fault("partition", 70.0, 90.0, links=links)
+    assert sorts(making)[0] == ("us-2", "under fault")
 
 
 def test_who_goes_on_after_the_window_is_a_slow_recovery(making: Making) -> None:

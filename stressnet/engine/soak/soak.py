@@ -1,0 +1,321 @@
+"""Do the timeline of a fault plan again and again to one net, until the time is up."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import time
+from collections.abc import Callable
+from contextlib import closing, suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Protocol
+
+from stressnet.checks.verdict import Verdict, judge
+from stressnet.engine.run.phases import Limits
+from stressnet.engine.run.scenario import Scenario
+from stressnet.engine.run.stages import Asked, write_down
+from stressnet.engine.soak import checkpoint, thin
+from stressnet.engine.soak.amount import Amount, last_good_night, weigh
+from stressnet.engine.soak.budget import Budget
+from stressnet.engine.soak.figures import Change, changes
+from stressnet.engine.soak.folder import LINES, SOAK, SUMMARY, new_round, read, round_folder
+from stressnet.engine.soak.night import Night
+from stressnet.engine.soak.rounds import Round, append, failure_of
+from stressnet.engine.soak.summary import again, summary
+from stressnet.errors import StressnetError
+from stressnet.record import runs
+from stressnet.record.journal import RunJournal
+from stressnet.record.record import Record
+from stressnet.record.samples import Samples
+from stressnet.spec.units import format_duration, format_size
+
+_TRIES, _TRY_AGAIN_S = 3, 60.0
+"""How often in a row a net may fail to come up, once one has."""
+
+
+class Place(Protocol):
+    """Where rounds are done: one net at a time."""
+
+    async def find(self) -> bool:
+        """Tell whether the net is up, and will be until a round is over."""
+
+    async def make(self) -> None:
+        """Bring the net up; StressnetError where that fails, then nothing is left of it."""
+
+    async def calm(self) -> None:
+        """Heal whatever faults are on."""
+
+    async def do(self, scenario: Scenario, path: Path, limits: Limits, *, fresh: bool) -> None:
+        """Do a round, from a net that is up to a record that is complete; what interrupts is noted there."""
+
+    async def remove(self) -> None:
+        """Take the net down."""
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What was asked; seconds and bytes."""
+
+    scenario: Scenario
+    asked: Asked
+    for_s: float
+    every_s: float
+    budget: int
+
+
+def timeline_digest(scenario: Scenario) -> str:
+    """Return what tells one timeline from another."""
+    return hashlib.sha256(json.dumps(scenario.timeline.to_raw(), sort_keys=True).encode()).hexdigest()
+
+
+def write_order(folder: Path, order: Order, mark: str, now: float) -> None:
+    """Write into a soak's folder what was asked."""
+    one = order.scenario
+    facts = {
+        "version": 1,
+        "name": one.name,
+        "variant": one.variant,
+        "expected": one.expected,
+        "file": one.file,
+        "seed": one.plan.seed,
+        "backend": one.plan.backend,
+        "net": one.plan.net,
+        "timeline": timeline_digest(one),
+        "mark": mark,
+        "command": list(order.asked.command),
+        "for_s": order.for_s,
+        "every_s": order.every_s,
+        "budget_bytes": order.budget,
+        "begun_at": now,
+    }
+    runs.write_json(folder / SOAK, facts)
+
+
+class Soak:
+    """One soak, from where it is to its end."""
+
+    def __init__(
+        self,
+        order: Order,
+        folder: Path,
+        place: Place,
+        say: Callable[[str], None],
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        """`now` returns Unix time. UsageError where a later version has begun it."""
+        self._order = order
+        self._folder = folder
+        self._place = place
+        self._say = say
+        self._now = now
+        self._night = Night(folder, order.scenario, order.for_s, now)
+        self._budget = Budget(folder, order.budget, self._night.coarsen)
+        self._state = replace(checkpoint.load(folder), ended="")
+        self._before_s = self._state.soaked_s
+        self._begun: float | None = None
+        self._changes: dict[str, Change] = {}
+        self._changes_at = -order.every_s
+        self._told_full = False
+        self._good = last_good_night(folder)
+
+    @property
+    def soaked_s(self) -> float:
+        """How long it has gone on, without the times when nobody did it."""
+        begun = self._begun
+        return self._before_s + (0.0 if begun is None else asyncio.get_running_loop().time() - begun)
+
+    async def run(self) -> Amount:
+        """Go on to the end; cancelling ends it in order: healed, judged, taken down."""
+        ended = "interrupted"
+        self._night.begin(self._order.asked)
+        self._take_up()
+        self._begun = asyncio.get_running_loop().time()
+        ticking = asyncio.create_task(self._tick())
+        try:
+            ended = await self._rounds()
+        except asyncio.CancelledError:
+            self._note("interrupted")
+        finally:
+            ticking.cancel()
+            await asyncio.gather(ticking, return_exceptions=True)
+            await asyncio.shield(self._place.remove())
+        self._state = replace(self._state, ended=ended)
+        if ended == "time":
+            self._night.end()
+        return self._write(final=True)
+
+    async def _rounds(self) -> str:
+        found = await self._place.find()
+        if found:
+            await self._place.calm()
+        while self.soaked_s < self._order.for_s:
+            if not found and not await self._make():
+                return "net"
+            await self._round(fresh=not found)
+            if self._is_told_to_stop():
+                self._note("interrupted")
+                return "interrupted"
+            found = await self._place.find()
+        return "time"
+
+    def _is_told_to_stop(self) -> bool:
+        task = asyncio.current_task()
+        return bool(task and task.cancelling())
+
+    async def _make(self) -> bool:
+        """Bring a net up, not only the first; tell whether that went well at last."""
+        if self._state.nets:
+            self._note(f"the net was gone after round {self._state.number}; a new one was made")
+        for left in reversed(range(_TRIES)):
+            try:
+                await self._place.make()
+            except StressnetError as error:
+                if not self._state.nets:
+                    raise
+                self._note(f"the net did not come up: {error.message.splitlines()[0]}")
+                if left:
+                    await asyncio.sleep(_TRY_AGAIN_S)
+            else:
+                self._state = replace(self._state, nets=self._state.nets + 1)
+                return True
+        return False
+
+    # One round.
+
+    async def _round(self, *, fresh: bool) -> None:
+        number = self._state.number + 1
+        scenario = self._order.scenario.of_round(number)
+        self._state = replace(self._state, number=number, seed=scenario.seed, begun_at=self._now())
+        self._save()
+        self._budget.begin(number)
+        path = new_round(self._folder, number)
+        self._write_down(scenario, path, number)
+        limits = Limits(self._budget.room, self._budget.log_bytes(len(scenario.plan.nodes)))
+        try:
+            await self._place.do(scenario, path, limits, fresh=fresh)
+        except asyncio.CancelledError:  # before there was anything to heal
+            _stop(path, "interrupted", self._now())
+        self._close(path, cut_short=self._is_told_to_stop())
+
+    def _write_down(self, scenario: Scenario, path: Path, number: int) -> None:
+        words = again({"command": self._order.asked.command}, number)
+        write_down(path, scenario, replace(self._order.asked, command=tuple(words)))
+        for name in (runs.PLAN, runs.SOURCE):
+            thin.share(path / name, self._night.path / name)
+
+    def _close(self, path: Path, *, cut_short: bool) -> None:
+        """Judge a round, and keep what is to be kept of it. After a kill it is done again."""
+        record = Record(path)
+        verdict = judge(record, self._order.scenario.checks)
+        runs.write_json(path / runs.VERDICT, verdict.to_raw())
+        one = self._line(verdict, record, cut_short=cut_short)
+        self._night.take_in(path, one)
+        self._add(one)
+        first = self._state.tally.first_failure
+        self._budget.settle(one.number, first.number if first else 0)
+        if self._budget.full and not self._told_full:
+            self._told_full = True
+            limit = format_size(self._order.budget)
+            self._note(
+                f"from round {one.number} on {limit} leave no room for records: verdicts only are kept"
+            )
+        self._write()
+
+    def _line(self, verdict: Verdict, record: Record, *, cut_short: bool) -> Round:
+        state = self._state
+        return Round(
+            number=state.number,
+            seed=state.seed,
+            net=state.nets,
+            begun_at=state.begun_at,
+            ended_at=record.now,
+            soaked_s=self.soaked_s,
+            outcome=verdict.outcome,
+            reason=verdict.reason,
+            cut_short=cut_short,
+            failure=failure_of(record, verdict),
+        )
+
+    def _add(self, one: Round) -> None:
+        append(self._folder / LINES, one)
+        self._state = replace(self._state, begun_at=0.0, tally=self._state.tally.with_round(one))
+        self._save()
+        took = format_duration(round(one.ended_at - one.begun_at))
+        self._say(f"round {one.number}  {one.outcome}  {took}  {one.reason}")
+
+    # Going on with what another process has begun.
+
+    def _take_up(self) -> None:
+        """Judge the round that was being done when its controller died as it is; it is inconclusive."""
+        if not self._state.begun_at:
+            return
+        number = self._state.number
+        path = round_folder(self._folder, number)
+        self._note(f"round {number} was cut short by the death of its controller")
+        if (path / runs.RUN).exists():
+            self._close_as_it_is(path)
+        else:
+            self._add_unrecorded(number)
+
+    def _close_as_it_is(self, path: Path) -> None:
+        died_at = max(Record(path).now, self._state.begun_at)
+        _stop(path, "its controller died", died_at)
+        if (path / runs.SAMPLES).exists():
+            with suppress(Exception):  # torn as it may be
+                Samples(path / runs.SAMPLES, "").close(alone=True)
+        last = self._state.tally.last
+        before_s = last.soaked_s if last else 0.0
+        self._before_s = max(self._before_s, before_s + died_at - self._state.begun_at)
+        self._close(path, cut_short=True)
+
+    def _add_unrecorded(self, number: int) -> None:
+        state, why = self._state, "the run is not complete: its controller died"
+        at = state.begun_at
+        self._add(Round(number, state.seed, state.nets, at, at, self.soaked_s, "inconclusive", why, True))
+
+    # What is written while it goes on.
+
+    async def _tick(self) -> None:
+        while True:
+            await asyncio.sleep(self._order.every_s)
+            self._save()
+            self._budget.room(0)
+            self._write()
+            soaked, whole = (format_duration(round(one)) for one in (self.soaked_s, self._order.for_s))
+            self._say(f"{soaked} of {whole}  {self._state.tally.words()}")
+
+    def _note(self, words: str) -> None:
+        self._state = self._state.noting(words)
+        self._say(words)
+
+    def _save(self) -> None:
+        self._state = replace(self._state, soaked_s=self.soaked_s)
+        checkpoint.save(self._folder, self._state, self._now())
+
+    def _write(self, *, final: bool = False) -> Amount:
+        """Write what it amounts to so far. The night is read again only now and then: it gets long."""
+        if final:
+            self._save()
+        if final or self.soaked_s >= self._changes_at + self._order.every_s:
+            self._changes, self._changes_at = changes(Record(self._night.path)), self.soaked_s
+        night = self._night.judge() if final else None
+        outcome, reason = weigh(self._state, night)
+        amount = Amount(outcome, reason, self._state, self._changes, night)
+        runs.write_json(self._folder / runs.VERDICT, amount.to_raw())
+        text = summary(self._folder, {**self._facts(), "for_s": self._order.for_s}, amount, self._good)
+        partial = self._folder / f".{SUMMARY}.partial"
+        partial.write_text(text, encoding="utf-8")
+        partial.replace(self._folder / SUMMARY)
+        return amount
+
+    def _facts(self) -> Any:
+        return read(self._folder / SOAK)
+
+
+def _stop(path: Path, why: str, at: float) -> None:
+    """Write into the record of a round that it was not done to its end."""
+    with closing(RunJournal(path / runs.JOURNAL, lambda: (at, 0.0))) as journal:
+        journal.note("stopped", why=why)
+        journal.note("phase", phase="over")

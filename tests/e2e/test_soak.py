@@ -1,0 +1,115 @@
+"""A soak of a real net, whose controller is killed in the middle of a round."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from needs import require_relay
+
+from stressnet import state
+
+_PLAN = """\
+topology:
+  name: soaked
+  seed: 5
+  defaults: {kind: syncnode, config: {chain: {block_time: 300ms, payload: 64B}}}
+  nodes: {validator: {count: 2}, full: {role: full}}
+time_scale: 20
+settle: {height: 2, baseline: 1s}
+duration: 3s
+observe: 2s
+timeline:
+  - {name: cut, at: 500ms, fault: partition, between: [validator-1, full], for: 2s}
+checks:
+  - recovery: {within: 2s, lag: 10}
+"""
+_PATIENCE_S = 60.0
+
+
+class Soaking:
+    """The command, given again and again in one folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        (folder / "soaked.yaml").write_text(_PLAN)
+        words = ["soak", "soaked.yaml", "--for", "19s", "--every", "5s", "--backend", "netns", "--resume"]
+        self._command = [sys.executable, "-m", "stressnet", *words, "--budget", "8MiB"]
+
+    def start(self) -> subprocess.Popen[str]:
+        # As from a shell's prompt: the folder of the code is not the one where a user works.
+        env = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+        return subprocess.Popen(
+            self._command,
+            cwd=self._folder,
+            env=env,
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+
+    @property
+    def path(self) -> Path:
+        return self._folder / "runs" / "soaked" / "latest-soak"
+
+    def read(self, name: str) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads((self.path / name).read_text())
+        return found
+
+    def wait_for_a_fault_in_round(self, number: int) -> None:
+        """Return when a fault of the round is on."""
+        journal = self.path / "rounds" / str(number) / "journal.jsonl"
+        end = time.monotonic() + _PATIENCE_S
+        while not (journal.exists() and "fault on" in journal.read_text()):
+            assert time.monotonic() < end, f"round {number} has put no fault on"
+            time.sleep(0.05)
+
+
+@pytest.fixture
+def soaking(tmp_path: Path, state_home: Path) -> Soaking:
+    require_relay("netns")
+    return Soaking(tmp_path)
+
+
+@pytest.mark.netns
+def test_a_soak_outlives_its_controller(soaking: Soaking) -> None:
+    """Killed in its second round and begun again, it goes on with the same net, to a verdict, and leaves no net."""
+    first = soaking.start()
+    soaking.wait_for_a_fault_in_round(2)
+    first.send_signal(signal.SIGKILL)
+    first.communicate()
+    (net,) = state.nets()
+    second = soaking.start()
+    soaking.wait_for_a_fault_in_round(3)
+    refused = soaking.start()
+    assert refused.wait() == 254
+    assert refused.communicate()[1].startswith("error: the soak ")
+    assert state.nets() == [net]
+    said, told = second.communicate(timeout=_PATIENCE_S)
+    verdict = soaking.read("verdict.json")
+    assert second.returncode == 0, told
+    assert (verdict["outcome"], verdict["nets"], verdict["cut_short"]) == ("pass", 1, 1)
+    assert verdict["rounds"]["pass"] >= 2
+    assert "round 2 was cut short by the death of its controller" in verdict["notes"]
+    assert said.startswith("## Soak of soaked: PASS")
+    assert state.nets() == []
+
+
+@pytest.mark.netns
+def test_a_soak_that_is_told_to_stop_leaves_nothing(soaking: Soaking) -> None:
+    """SIGTERM heals, judges, takes the net down and exits with 2."""
+    process = soaking.start()
+    soaking.wait_for_a_fault_in_round(1)
+    process.terminate()
+    said, told = process.communicate(timeout=_PATIENCE_S)
+    assert process.returncode == 2, told
+    assert "INCONCLUSIVE" in said
+    assert soaking.read("state.json")["ended"] == "interrupted"
+    assert state.nets() == []

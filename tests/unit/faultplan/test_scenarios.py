@@ -1,0 +1,92 @@
+"""What a fault plan amounts to: its variants, its draws, its net."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from stressnet.engine.run.scenario import Scenario, load_scenarios
+from stressnet.faultplan.timeline import Timeline
+from stressnet.resources import folder
+
+PLAN = """\
+topology: {name: t, defaults: {kind: syncnode}, nodes: {a: {count: 3}, b: {}}}
+duration: 60s
+timeline:
+  - {at: 5s, fault: pause, on: a-1, for: 2s}
+  - {every: 10s, name: beat, fault: latency, from: a, to: b, latency: 50ms, for: 1s}
+checks: [stuck, {name: again, stuck: {window: 12s}}, stuck]
+"""
+RANDOM = """\
+random:
+  every: 4s
+  faults:
+    - {fault: latency, from: any 1 of a, latency: 50ms to 300ms, for: 1s to 5s}
+    - {fault: restart, on: b, for: 1s, weight: 1}
+"""
+
+
+def scenarios(folder: Path, more: str = "", **options: object) -> list[Scenario]:
+    file = folder / "plan.yaml"
+    file.write_text(PLAN + more)
+    return load_scenarios(file, backend="netns", check=False, **options)  # type: ignore[arg-type]
+
+
+def test_a_plan_without_variants_is_one_scenario_that_should_pass(tmp_path: Path) -> None:
+    (one,) = scenarios(tmp_path)
+    assert (one.name, one.variant, one.expected) == ("plan", "", "pass")
+    assert [step.name for step in one.timeline.steps] == ["pause", *(f"beat#{n}" for n in range(1, 6))]
+    assert [step.when.time_s for step in one.timeline.steps[1:]] == [10.0, 20.0, 30.0, 40.0, 50.0]
+    assert [check["name"] for check in one.checks] == ["stuck", "again", "stuck-2"]
+
+
+def test_a_variant_may_override_anything(tmp_path: Path) -> None:
+    """Mappings are merged, lists replaced; the topology's values are put over those of `set`."""
+    bug, fixed = scenarios(
+        tmp_path,
+        "set: {nodes.a.config.defects: [eof_spin]}\nvariants:\n  bug: {expect: fail}\n"
+        "  fixed: {expect: pass, duration: 70s, set: {nodes.a.config: {defects: []}}, timeline: []}\n",
+    )
+    assert (bug.timeline.duration_s, fixed.timeline.duration_s) == (60.0, 70.0)
+    assert (len(bug.timeline.steps), fixed.timeline.steps) == (6, ())
+    configs = [one.plan.node("a-1").files[0].set["defects"] for one in (bug, fixed)]
+    assert configs == [["eof_spin"], []]
+
+
+def test_the_same_seed_draws_the_same_faults_and_another_draws_others(tmp_path: Path) -> None:
+    same = [scenarios(tmp_path, RANDOM, seed=seed)[0].timeline for seed in (5, 5, 6)]
+    assert same[0] == same[1] != same[2]
+    drawn = [step for step in same[0].steps if step.drawn]
+    assert len(drawn) > 5
+    assert all(step.when.time_s is not None and step.when.time_s < 60.0 for step in drawn)
+    assert all(step.for_s is None or 0 < step.for_s <= 5.0 for step in drawn)
+    assert {step.what for step in drawn} == {"latency", "restart"}
+
+
+def test_a_net_of_a_run_has_a_name_of_its_own_and_the_same_nodes(tmp_path: Path) -> None:
+    """Two runs of a plan do not meet."""
+    (one,), (other,) = scenarios(tmp_path, mark="ra"), scenarios(tmp_path, mark="rb")
+    assert {one.plan.net, other.plan.net} == {"plan-ra", "plan-rb"}
+    assert [node.name for node in one.plan.nodes] == [node.name for node in other.plan.nodes]
+
+
+def test_time_scale_is_given_to_all_nodes(tmp_path: Path) -> None:
+    (one,) = scenarios(tmp_path, "time_scale: 25\n")
+    assert [node.files[0].set["time_scale"] for node in one.plan.nodes] == [25] * 4
+    assert one.plan.nodes[0].recovery_s == pytest.approx(100.0 / 25)
+
+
+def test_a_timeline_comes_back_from_the_record_as_it_was(tmp_path: Path) -> None:
+    (one,) = scenarios(tmp_path, RANDOM)
+    assert Timeline.from_raw(json.loads(json.dumps(one.timeline.to_raw()))) == one.timeline
+
+
+@pytest.mark.parametrize("file", sorted(folder("faults").glob("*.yaml")), ids=lambda path: path.stem)
+def test_the_plans_that_come_with_stressnet_are_right(file: Path) -> None:
+    """They have a variant that shows the bug and one that does not, and say what they are for."""
+    found = load_scenarios(Path(file.stem), backend="netns", check=False)
+    assert all(one.description for one in found)
+    seconds = [one.settling.baseline_s + one.timeline.duration_s + one.timeline.observe_s for one in found]
+    assert max(seconds) <= 175
