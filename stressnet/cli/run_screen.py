@@ -38,6 +38,7 @@ class RunScreen:
         self._live: Live | None = None
         self._phase = ("up", 0.0, time.monotonic())
         self._told = 0
+        self._view: View | None = None
         self._timeline_at = 0.0
 
     def step(self, name: str, done: int, total: int) -> None:
@@ -54,7 +55,9 @@ class RunScreen:
         self._say(f"{what}: {len(one.plan.nodes)} nodes on {one.plan.backend}, some {lasts}")
 
     def phase(self, name: str, seconds: float) -> None:
-        """Say what begins."""
+        """Say what begins, after all that was before."""
+        if self._view is not None and self._live is None:
+            self._tell(self._view)
         self._steps.__exit__(None, None, None)
         self._phase = (name, seconds, time.monotonic())
         if name == "timeline":
@@ -64,6 +67,7 @@ class RunScreen:
 
     async def watch(self, view: View) -> None:
         """Show the net, the faults that are on and what checks say so far, until cancelled."""
+        self._view = view
         if sys.stderr.isatty() and not self._quiet:
             self._live = Live(console=console(stderr=True), auto_refresh=False, transient=True)
             self._live.start()

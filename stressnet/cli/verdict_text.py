@@ -31,8 +31,15 @@ def print_verdict(path: Path, verdict: Verdict, *, name: str = "") -> None:
         _table(verdict),
         "",
         Text.assemble(("record   ", "dim"), name or shown(path)),
+        *_report(path, name),
         Text.assemble(("again    ", "dim"), shlex.join(facts["command"])),
     )
+
+
+def _report(path: Path, name: str) -> list[Text]:
+    """Say where the page for people lies; of an archive there is none."""
+    file = path / runs.REPORT
+    return [] if name or not file.is_file() else [Text.assemble(("report   ", "dim"), shown(file))]
 
 
 def _table(verdict: Verdict) -> Table:
@@ -49,9 +56,10 @@ def _table(verdict: Verdict) -> Table:
             Text(one.finding.summary, style=style),
         )
         if outcome != "pass":
-            for line in one.finding.lines[:_LINES]:
+            lines = [line for line in one.finding.lines if line not in one.finding.summary]
+            for line in lines[:_LINES]:
                 made.add_row("", "", Text(line, style="dim"))
-            more = len(one.finding.lines) - _LINES
+            more = len(lines) - _LINES
             if more > 0:
                 made.add_row("", "", Text(f"… and {more} more in {runs.VERDICT}", style="dim"))
     return made

@@ -7,6 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from stressnet.compile import check_programs, compile_plan, meaning_of
+from stressnet.errors import InputError, UsageError
+from stressnet.faultplan.read import is_fault_plan
 from stressnet.plan import Backend, Plan
 from stressnet.spec.kinds import Kinds, LoadedKind
 from stressnet.spec.load import Loaded, load
@@ -24,7 +26,13 @@ def plan_topology(
 ) -> Plan:
     """Return the plan of a topology; InputError with every problem. `check`: its programs must be there."""
     known = Kinds(kinds)
-    loaded = load(file, sets, also=lambda rest: meaning_of(rest, known))
+    try:
+        loaded = load(file, sets, also=lambda rest: meaning_of(rest, known))
+    except InputError:
+        if is_fault_plan(file):
+            hint = f"`stressnet run {file}` brings up the net of a fault plan"
+            raise UsageError(f"{file} is a fault plan, and a topology is wanted", hints=(hint,)) from None
+        raise
     chosen = choose_backend(backend, loaded, known)
     plan = compile_plan(loaded, known, seed=seed, backend=chosen, relay=relay_of(chosen))
     if check:

@@ -99,6 +99,9 @@ class _Compiler:
     def _when(self, here: Path, step: Step) -> When:
         if step.after is not None:
             self._check_named((*here, "after"), step.after)
+            if any(one.name == step.after and one.every is not None for one in self._document.timeline):
+                found = f"{show(step.after)} is done again and again, so nobody knows which is meant"
+                self._against.refuse((*here, "after"), found, "a step without `every`")
             return When(after=step.after, wait_s=step.wait)
         if step.at is None or step.at.time is not None:
             return When(time_s=step.at.time if step.at else None)

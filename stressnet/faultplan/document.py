@@ -79,7 +79,13 @@ StateName = Annotated[
     BeforeValidator(one_of("ready", "starting", "exited")),
     WithJsonSchema({"enum": ["ready", "starting", "exited"]}),
 ]
-Pair = Annotated[list[Text], BeforeValidator(_pair), WithJsonSchema({"type": "array"})]
+Pair = Annotated[
+    list[Text],
+    BeforeValidator(_pair),
+    WithJsonSchema({"type": "array", "items": {"type": "string"}, "minItems": 2, "maxItems": 2}),
+]
+TopologyOrFile = Annotated[Any, WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "object"}]})]
+Over = Annotated[Any, WithJsonSchema({"type": "object"})]
 Weight = Annotated[int, BeforeValidator(whole(1, 1000)), WithJsonSchema({"type": "integer", "minimum": 1})]
 
 
@@ -237,11 +243,14 @@ class Random(Model):
 class Settle(Model):
     """What is waited for before the timeline begins."""
 
-    timeout: SomeSeconds = Field(default=120.0, description="How long it may take.")
+    timeout: SomeSeconds = Field(default=120.0, description="How long it may take; default: 120s.")
     height: Height | None = Field(default=None, description="All nodes that run have this height.")
-    synced: bool = Field(default=False, description="All nodes that run are at one height.")
+    synced: bool = Field(
+        default=False, description="All nodes that run are in step: at most 2 blocks below the highest."
+    )
     baseline: Seconds = Field(
-        default=5.0, description="How long the net is then watched without faults: what is normal."
+        default=5.0,
+        description="How long the net is then watched without faults: what is normal; default: 5s.",
     )
 
 
@@ -264,7 +273,9 @@ class FaultPlan(Model):
 
     name: Name | None = Field(default=None, description="Its name; default: the file's.")
     description: Text = Field(default="", description="What it is for, for the report.")
-    topology: Any = Field(description="A topology file, relative to this one, or a topology itself.")
+    topology: TopologyOrFile = Field(
+        description="A topology file, relative to this one, or a topology itself."
+    )
     set: dict[str, Any] = Field(
         default={}, description="Values put over those of the topology: nested, or with dotted keys."
     )
@@ -272,15 +283,20 @@ class FaultPlan(Model):
     time_scale: Scale | None = Field(
         default=None, description="By how much the protocol of all nodes is faster: their `time_scale`."
     )
-    settle: Settle = Field(default=Settle(), description="What is waited for before the timeline begins.")
+    settle: Settle = Field(
+        default=Settle(),
+        description="What must be so before the timeline begins, and how long is waited for it.",
+    )
     duration: SomeSeconds = Field(description="How long the timeline is; then all faults are healed.")
-    observe: Seconds = Field(default=20.0, description="How long the net is then watched without faults.")
+    observe: Seconds = Field(
+        default=20.0, description="How long the net is then watched without faults; default: 20s."
+    )
     timeline: list[Step] = Field(default=[], description="What is done, and when.")
     random: Random | None = Field(default=None, description="Faults drawn from the seed.")
     checks: list[
         Annotated[CheckEntry, BeforeValidator(_check), AlsoWritten(({"type": "string"},))]  # type: ignore[valid-type]
     ] = Field(description="What is asked of the record.")
-    variants: dict[Name, Any] = Field(
+    variants: dict[Name, Over] = Field(
         default={},
         description="Named overrides of anything above, each with `expect`: pass, fail, inconclusive.",
     )

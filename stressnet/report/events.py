@@ -14,7 +14,7 @@ def event_words(event: Mapping[str, Any]) -> str:
     if name == "fault on":
         return f"on    {event['step']}: {event['fault']['asked']}"
     if name == "fault over":
-        return f"over  {event['id']}" if event["by"] != "itself" else ""
+        return f"over  {event.get('step', event['id'])}" if event["by"] != "itself" else ""
     if name == "mark":
         return f"mark  {event['text']}"
     if name in ("step missed", "step failed"):

@@ -1,27 +1,19 @@
-"""The tables of keys in docs/topology.md and docs/kinds.md, and of faults in docs/faults.md, made from the code.
+"""Tables of the keys of a file format, and of faults, made from the code for the pages of docs/.
 
-`python -m stressnet.spec.reference topology docs/topology.md kind docs/kinds.md fault docs/faults.md` writes them
-anew.
+`stressnet/faultplan/reference.py` says which page has which, and writes them.
 """
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 from typing import Any
 
 from stressnet.faults.kind import FaultKind, Parameter
 from stressnet.faults.kinds import KINDS
 from stressnet.spec.fault import bounds, show_value
-from stressnet.spec.schema import schema
 
 BEGIN, END = "<!-- keys: made from the models -->", "<!-- end of keys -->"
-
-
-def with_reference(name: str, page: str) -> str:
-    """Return a page with the tables of a format between its marks."""
-    return put_between(page, reference(name))
 
 
 def put_between(page: str, tables: str) -> str:
@@ -31,14 +23,22 @@ def put_between(page: str, tables: str) -> str:
     return f"{before}{BEGIN}\n\n{tables}\n{END}{after}"
 
 
-def reference(name: str) -> str:
-    """Return a section with a table for every model of a format, or for every layer of faults."""
-    if name == "fault":
-        return "\n".join(_layer(layer) for layer in dict.fromkeys(kind.layer for kind in KINDS.values()))
-    body = schema(name)
+def tables(body: dict[str, Any], elsewhere: Mapping[str, str] = MappingProxyType({})) -> str:
+    """Return a section with a table for every model of a format, from its schema.
+
+    `elsewhere`: models that are described on another page, and where.
+    """
     sections = {body["title"]: body, **body.get("$defs", {})}
-    order = list(_reachable(body["title"], sections))
-    return "\n".join(section(title, sections[title]) for title in order)
+    order = list(_reachable(body["title"], sections, elsewhere))
+    text = "\n".join(section(title, sections[title]) for title in order)
+    for title, page in elsewhere.items():
+        text = text.replace(f"(#{title.lower()})", f"({page})")
+    return text
+
+
+def fault_tables() -> str:
+    """Return a section with a table for every layer of faults."""
+    return "\n".join(_layer(layer) for layer in dict.fromkeys(kind.layer for kind in KINDS.values()))
 
 
 def _layer(layer: str) -> str:
@@ -56,9 +56,9 @@ def _parameter(kind: FaultKind, one: Parameter) -> str:
     return f"`{one.name}={one.example}` {_cell(one.summary)}; {allowed}; {usual}"
 
 
-def _reachable(title: str, sections: dict[str, Any]) -> Iterator[str]:
+def _reachable(title: str, sections: dict[str, Any], elsewhere: Mapping[str, str]) -> Iterator[str]:
     """Yield the models in the order in which a reader meets them."""
-    todo, seen = [title], set[str]()
+    todo, seen = [title], set(elsewhere)
     while todo:
         here = todo.pop(0)
         if here not in seen and sections[here].get("properties"):
@@ -122,14 +122,3 @@ def _of_type(item: dict[str, Any]) -> str:
         return f"name: {_value(below)}" if isinstance(below, dict) else "mapping"
     words = {"string": "text", "integer": "whole number", "boolean": "`true` or `false`", "any": "anything"}
     return words.get(kind, str(kind))
-
-
-def main(arguments: list[str]) -> None:
-    """Write the tables into the pages: NAME FILE NAME FILE ..."""
-    for name, file in zip(arguments[::2], arguments[1::2], strict=True):
-        page = Path(file)
-        page.write_text(with_reference(name, page.read_text()))
-
-
-if __name__ == "__main__":
-    main(sys.argv[1:])

@@ -3,7 +3,7 @@
 A comment `<!-- test: ... -->` on the line above a block says how it is run:
 
     exit N [or M]   every command of the block ends with this exit code, or one of these
-    for N           the command is interrupted (Ctrl-C) after N seconds
+    for N [exit M]  the command is interrupted (Ctrl-C) after N seconds, and ends with M; 0 or 130 unless said
     background      the command goes on while the rest of the page is run
     docker          the block needs a Docker engine
     not run: WHY    the block cannot be run here
@@ -15,6 +15,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 _MARK = re.compile(r"<!-- test: (.*) -->")
@@ -71,6 +72,13 @@ def blocks(page: Path) -> Iterator[Block]:
             mark = found[1]
         elif line.strip():
             mark = ""
+
+
+def sort(content: dict[str, Any]) -> str:
+    """Tell what a block of YAML is: a fault plan, a topology, a kind, or part of one."""
+    if "name" not in content:
+        return "part"
+    return "fault plan" if "topology" in content else "topology" if "nodes" in content else "kind"
 
 
 def links(page: Path) -> list[str]:

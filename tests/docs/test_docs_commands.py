@@ -9,12 +9,13 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 import yaml
-from docs_pages import REPOSITORY, Block, blocks, name, pages
+from docs_pages import REPOSITORY, Block, blocks, name, pages, sort
 from needs import require
 
 from stressnet.images import relay
@@ -37,15 +38,16 @@ class Reader:
             (self._folder / shared).symlink_to(REPOSITORY / shared)
 
     def write_files(self, page: Path) -> None:
-        """Write the page's topologies as NAME.yaml and its kinds as my-kinds/NAME/kind.yaml."""
+        """Write the page's topologies and fault plans as NAME.yaml, and its kinds as my-kinds/NAME/kind.yaml."""
         for block in blocks(page):
             if block.language != "yaml":
                 continue
             content = yaml.safe_load(block.text)
-            if "name" not in content:
+            what = sort(content)
+            if what == "part":
                 continue
-            own = f"{content['name']}.yaml" if "nodes" in content else f"my-kinds/{content['name']}/kind.yaml"
-            file = self._folder / own
+            name = content["name"]
+            file = self._folder / (f"my-kinds/{name}/kind.yaml" if what == "kind" else f"{name}.yaml")
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_text(block.text)
 
@@ -69,7 +71,8 @@ class Reader:
             elif how == "background":
                 self._start(command, where)
             elif how == "for":
-                self._run_for(float(argument), command, where)
+                seconds, _, code = argument.partition(" exit ")
+                self._run_for(float(seconds), command, where, [int(code)] if code else [0, 130])
             else:
                 wanted = [int(word) for word in argument.split(" or ")] if how == "exit" else [0]
                 done = self._popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
@@ -94,13 +97,13 @@ class Reader:
         assert process.stdout is not None
         assert process.stdout.readline(), f"{where}\nended at once"
 
-    def _run_for(self, seconds: float, command: str, where: str) -> None:
+    def _run_for(self, seconds: float, command: str, where: str, wanted: Sequence[int]) -> None:
         process = self._popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
         time.sleep(seconds)
         assert process.poll() is None, f"{where}\nended by itself with {process.returncode}"
         os.killpg(process.pid, signal.SIGINT)
-        _, said = process.communicate(timeout=10)
-        assert process.returncode in (0, 130), f"{where}\nended with {process.returncode}:\n{said}"
+        _, said = process.communicate(timeout=_PATIENCE_S / 4)
+        assert process.returncode in wanted, f"{where}\nended with {process.returncode}:\n{said}"
 
     def leave(self) -> str:
         """Stop what still runs, remove every net, and return what could not be removed."""

@@ -88,3 +88,10 @@ def test_pictures_load_nothing_from_elsewhere() -> None:
     for picture in pictures:
         text = picture.read_text().replace("http://www.w3.org/2000/svg", "")
         assert not re.search(r"https?:|url\((?!#)|@import", text), picture.name
+
+
+def test_pictures_are_small() -> None:
+    pictures = list((REPOSITORY / "docs" / "images").iterdir())
+    assert {
+        picture.name: picture.stat().st_size for picture in pictures if picture.stat().st_size > 150_000
+    } == {}

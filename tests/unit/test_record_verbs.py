@@ -12,7 +12,10 @@ import pytest
 from click.testing import CliRunner, Result
 from unit.records import BEGUN, make_record, verdict_of
 
+from stressnet.checks.check import Finding
+from stressnet.checks.verdict import Judgement, Verdict
 from stressnet.cli import group
+from stressnet.cli.verdict_text import print_verdict
 from stressnet.engine.recheck import recheck, write_verdict
 from stressnet.errors import InputError, UsageError
 from stressnet.faultplan.read import is_fault_plan
@@ -218,3 +221,32 @@ def test_prove_refuses_a_variant_that_is_not_there(run: Callable[..., Result], t
     assert isinstance(done.exception, InputError)
     assert "did you mean 'bug'" in done.exception.message
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_verdict_names_the_page_of_its_record(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Where there is one, and it is of this verdict."""
+    path = make_record(tmp_path / "runs", stuck=["us-1"])
+    verdict = recheck(Record(path))
+    print_verdict(path, verdict)
+    assert "report " not in capsys.readouterr().out
+    (path / "report.html").write_text("<p>")
+    print_verdict(path, verdict)
+    assert re.search(r"^report   \S+report.html$", capsys.readouterr().out, re.MULTILINE)
+    print_verdict(path, verdict, name="an archive")
+    assert "report " not in capsys.readouterr().out
+
+
+def test_a_particular_that_is_the_summary_is_said_once(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In the table of checks, where the one stands below the other."""
+    path = make_record(tmp_path / "runs")
+    finding = Finding(
+        "inconclusive", "the machine is to blame: it was full", (), None, ("it was full", "too old")
+    )
+    print_verdict(
+        path, Verdict("inconclusive", "", (Judgement("host_healthy", "host_healthy", {}, finding),))
+    )
+    said = capsys.readouterr().out
+    assert said.count("it was full") == 1
+    assert "too old" in said

@@ -4,39 +4,43 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from stressnet.compile import compile_plan
+from stressnet.faultplan.document import FaultPlan
+from stressnet.faultplan.reference import TABLES, with_tables
 from stressnet.spec.kinds import Kinds
 from stressnet.spec.load import load
-from stressnet.spec.reference import with_reference
-from stressnet.spec.schema import schema
+from stressnet.spec.reference import BEGIN
+from stressnet.spec.schema import schema, schema_of
 
 DOCS = Path(__file__).parents[2] / "docs"
 
 
-@pytest.mark.parametrize(
-    ("name", "page"), [("topology", "topology.md"), ("kind", "kinds.md"), ("fault", "faults.md")]
-)
-def test_a_page_has_the_keys_of_today(name: str, page: str) -> None:
+FORMATS = [schema("topology"), schema("kind"), schema_of(FaultPlan)]
+
+
+@pytest.mark.parametrize("page", TABLES)
+def test_a_page_has_the_tables_of_today(page: str) -> None:
     text = (DOCS / page).read_text()
-    assert with_reference(name, text) == text, (
-        "run: python -m stressnet.spec.reference topology docs/topology.md kind docs/kinds.md fault docs/faults.md"
-    )
+    assert with_tables(page, text) == text, "run: python -m stressnet.faultplan.reference docs"
 
 
-@pytest.mark.parametrize("name", ["topology", "kind"])
-def test_every_key_is_described(name: str) -> None:
-    body = schema(name)
+def test_every_page_with_marks_for_tables_has_tables() -> None:
+    assert {page.name for page in DOCS.glob("*.md") if BEGIN in page.read_text()} == set(TABLES)
+
+
+@pytest.mark.parametrize("body", FORMATS, ids=lambda body: body["title"])
+def test_every_key_is_described(body: dict[str, Any]) -> None:
     for model in (body, *body["$defs"].values()):
         assert model.get("description")
         assert all(key.get("description") for key in model["properties"].values()), model["title"]
 
 
 def test_every_reference_of_a_schema_leads_somewhere() -> None:
-    for name in ("topology", "kind"):
-        body = schema(name)
+    for body in FORMATS:
         wanted = set(re.findall(r"'#/\$defs/(\w+)'", str(body)))
         assert wanted <= set(body["$defs"])
 

@@ -11,11 +11,11 @@ from typing import Any
 
 from stressnet.compile import check_programs, compile_plan, meaning_of
 from stressnet.engine.plan_topology import choose_backend, install_hints, relay_of
-from stressnet.errors import InputError, Problem
+from stressnet.errors import InputError, Problem, UsageError
 from stressnet.faultplan.compile import compile_timeline
 from stressnet.faultplan.draw import own_seed
 from stressnet.faultplan.questions import questions
-from stressnet.faultplan.read import Document, chosen_variant, read_fault_plan
+from stressnet.faultplan.read import Document, chosen_variant, is_fault_plan, read_fault_plan
 from stressnet.faultplan.timeline import Timeline
 from stressnet.images.relay import PROGRAM
 from stressnet.plan import Plan, Sampling
@@ -87,7 +87,7 @@ def load_scenarios(
     share.
     """
     path = fault_plan(path)
-    documents = read_fault_plan(path, sets, also=lambda rest: _meaning(path, rest, Kinds(kinds)))
+    documents = _documents(path, sets, kinds)
     if variant is not None:
         documents = {variant: chosen_variant(documents, variant, path)}
     found: list[Scenario] = []
@@ -100,6 +100,17 @@ def load_scenarios(
     if problems:
         raise InputError(list(dict.fromkeys(problems)))
     return found
+
+
+def _documents(path: Path, sets: Sequence[str], kinds: Sequence[Path]) -> dict[str, Document]:
+    try:
+        return read_fault_plan(path, sets, also=lambda rest: _meaning(path, rest, Kinds(kinds)))
+    except InputError:
+        if path.is_file() and not is_fault_plan(path):
+            hint = f"`stressnet up {path}` brings up a topology"
+            found = f"{path} is no fault plan: it has no topology, timeline or checks"
+            raise UsageError(found, hints=(hint,)) from None
+        raise
 
 
 def _scenario(

@@ -135,7 +135,7 @@ class TimelineRun:
             notes=notes,
         )
         if step.momentary:
-            self._journal.note("fault over", id=fault.id, by="itself")
+            self._journal.note("fault over", id=fault.id, step=step.name, by="itself")
             return
         self.on[fault.id] = step
         self._some_on.set()
@@ -188,7 +188,7 @@ class TimelineRun:
         if not self.on:
             self._some_on.clear()
         if step is not None:
-            self._journal.note("fault over", id=name, by=by)
+            self._journal.note("fault over", id=name, step=step.name, by=by)
             self._over[step.name].set()
 
     async def _renew(self) -> None:

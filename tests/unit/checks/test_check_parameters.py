@@ -8,13 +8,11 @@ from pathlib import Path
 import pytest
 from some_plan import some_plan
 
-from stressnet.checks.reference import reference
 from stressnet.checks.registry import CHECKS
 from stressnet.checks.vocabulary import SelectsNodes
 from stressnet.errors import InputError
 from stressnet.faultplan.compile import compile_timeline
 from stressnet.faultplan.read import read_fault_plan
-from stressnet.spec.reference import put_between
 
 ASKED = [check for check in CHECKS.values() if not check.always]
 PAGE = Path(__file__).parents[3] / "docs" / "checks.md"
@@ -102,9 +100,8 @@ def test_whatever_selects_nodes_is_held_against_the_net(check: object) -> None:
     assert field is None or any(isinstance(mark, SelectsNodes) for mark in field.metadata)
 
 
-def test_the_page_has_the_parameters_of_today() -> None:
+def test_the_page_names_every_check() -> None:
     text = PAGE.read_text()
-    assert put_between(text, reference()) == text, "run: python -m stressnet.checks.reference docs/checks.md"
     for check in CHECKS.values():
         assert f"`{check.name}`" in text
 

@@ -91,7 +91,10 @@ def test_a_step_heals_another(trial: Trial) -> None:
     heal = TimelineStep("heal", When(time_s=20.0), "heal", "one")
     trial.run(fault("one", When(time_s=5.0)), fault("two", When(time_s=6.0), None, "us-2"), heal)
     assert [(at, how) for at, how in trial.log if how != "on"] == [(20.0, "healed"), (60.0, "healed")]
-    assert [event["by"] for event in trial.events("fault over")] == ["plan", "end"]
+    assert [(event["step"], event["by"]) for event in trial.events("fault over")] == [
+        ("one", "plan"),
+        ("two", "end"),
+    ]
 
 
 @pytest.mark.parametrize(
