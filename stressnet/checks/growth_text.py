@@ -8,7 +8,7 @@ from typing import Any
 from stressnet.checks.at_rest import Rest
 from stressnet.checks.figures import format_amount, format_rate
 from stressnet.checks.growing import Said, Series
-from stressnet.checks.trend import LEAST_SAMPLES, WARM_UP, seconds_until_decided, time_to_limit
+from stressnet.checks.trend import LEAST_SAMPLES, WARM_UP, seconds_until_decided, settled, time_to_limit
 from stressnet.record.record import Record
 
 _SECONDS = {"d": 86400.0, "h": 3600.0, "m": 60.0, "s": 1.0}
@@ -144,8 +144,8 @@ class Trended:
             return seconds_until_decided(found, self.series.threshold)
         if len(points) < 2:
             return None
-        span = points[-1][0] - points[0][0]
-        return LEAST_SAMPLES / (1 - WARM_UP) * span / (len(points) - 1) - span
+        pace = (points[-1][0] - points[0][0]) / (len(points) - 1)
+        return max(1.0, (LEAST_SAMPLES - len(settled(points))) * pace / (1 - WARM_UP))
 
 
 def rises(what: str) -> str:

@@ -127,7 +127,7 @@ def test_too_few_samples_are_no_answer(well: Making) -> None:
     finding = found(well.made(), "growth", figures=["memory"], at_rest={})
     assert finding.outcome == "inconclusive"
     assert finding.summary.startswith(
-        "us-1: memory: 61 samples of it are too few to tell growth; timeline must be 15s"
+        "us-1: memory: 61 samples of it are too few to tell growth; timeline must be 14s"
     )
 
 
