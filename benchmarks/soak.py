@@ -76,11 +76,18 @@ async def watch(state: Path, backend: str, controller: list[Look], agent: list[L
 
 
 def tell(name: str, looks: Sequence[Look]) -> None:
-    """Print begin and end, by the least of a fifth of the looks at each: what is in passing does not count."""
-    part = max(1, len(looks) // 5)
-    first, last = (min(some, key=lambda one: one.rss_mib) for some in (looks[:part], looks[-part:]))
-    grown = (last.rss_mib - first.rss_mib) / max(last.at - first.at, 1.0) * 3600
-    print(f"{name}: {first.words()} -> {last.words()}; {grown:+.2f} MiB an hour")
+    """Print begin and end, memory at ten times between, and how fast it grew in the second half.
+
+    Of each tenth of the looks the least counts: what is there in passing does not.
+    """
+    part = max(1, len(looks) // 10)
+    least = [
+        min(looks[place : place + part], key=lambda one: one.rss_mib) for place in range(0, len(looks), part)
+    ]
+    first, middle, last = least[0], least[len(least) // 2], least[-1]
+    grown = (last.rss_mib - middle.rss_mib) / max(last.at - middle.at, 1.0) * 3600
+    print(f"{name}: {first.words()} -> {last.words()}")
+    print(f"  MiB: {' '.join(f'{one.rss_mib:.1f}' for one in least)}; second half {grown:+.1f} an hour")
 
 
 def main() -> None:

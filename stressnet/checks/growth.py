@@ -63,27 +63,28 @@ Parts = Annotated[
 class Parameters(Model):
     """No figure of a node may go on growing, nor be higher at rest than before."""
 
-    of: NodeSelector = Field(default="all", description="Selector: which nodes.")
+    of: NodeSelector = Field(default="all", description="Selector: which nodes; default: all.")
     figures: Thresholds = Field(
         default=dict(THRESHOLDS),
-        description="Which, and from how fast on it matters: a list of `memory` (1MiB/m), `cpu` (10%/m of what a block "
-        "took, or a second where heights are not known), `fds`, `sockets`, `streams`, `tasks` (5/m), `threads` (2/m), "
-        "or a mapping with a rate for each, as in `{memory: 10MiB/h, streams: 1/m}`. Default: all that are known.",
+        description="Which, and from how fast on it matters; default: all that are known. A list of `memory` "
+        "(1MiB/m), `cpu` (10%/m of what a block took, or a second where heights are not known), `fds`, "
+        "`sockets`, `streams`, `tasks` (5/m), `threads` (2/m), or a mapping with a rate for each, as in "
+        "`{memory: 10MiB/h, streams: 1/m}`.",
     )
     limit: Limits = Field(
         default={},
-        description="Amounts that must not be reached, as in `{memory: 512MiB, fds: 1024}`: then a growth says when it "
-        "will be. Of memory, the default is the node's limit.",
+        description="Amounts that must not be reached, as in `{memory: 512MiB, fds: 1024}`: then a growth says when "
+        "it will be. Of memory, the default is the node's limit.",
     )
     during: Parts = Field(
         default=["timeline"],
-        description="`timeline`, `observe`, or `joined`: both as one. Each is judged by itself, and any may fail.",
+        description="In which phases, each by itself; default: timeline. `joined`: timeline and observe as one.",
     )
     at_rest: Tolerances = Field(
         default=dict(AT_REST),
-        description="How many more there may be in the second half of `observe` than there were in the baseline, times "
-        "as many as there are more peers: `fds`, `sockets`, `tasks`, `pending_requests` (5), `threads`, `streams` (2). "
-        "`{}`: this is not asked.",
+        description="How many more there may be in the second half of `observe` than there were in the baseline, "
+        "times as many as there are more peers: `fds`, `sockets`, `tasks`, `pending_requests` (5), "
+        "`threads`, `streams` (2). `{}`: this is not asked.",
     )
 
 
@@ -129,7 +130,8 @@ def _summary(grown: Sequence[Trended], leaked: Sequence[Rest]) -> str:
         others = len({one.node for one in leaked}) - 1
         return f"{left(leaked[0])}{f'; so on {others} more nodes' if others else ''}"
     worst = grown[0]
-    nodes = tuple(dict.fromkeys(one.node for one in grown if one.what == worst.what))
+    alike = {one.node for one in grown if one.what == worst.what}
+    nodes = tuple(name for name in worst.record.nodes if name in alike)
     more = list(dict.fromkeys(one.what for one in grown if one.what != worst.what))
     also = f"; also {', '.join(more)}" if more else ""
     rest = f"; {left(leaked[0])}" if leaked else ""

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from stressnet.record.record import Record, Span
 from stressnet.record.rows import NodeSample
 
+STEP_S = 0.5
+"""Between two moments at which heights are compared."""
 IN_STEP = 2
 """Blocks that a node may be behind the highest and count as in step: a block takes its time to travel."""
 
@@ -69,7 +71,7 @@ class Heights:
         return found if found >= 0 else None
 
 
-def heights(record: Record, step_s: float = 0.5) -> Heights:
+def heights(record: Record, step_s: float = STEP_S) -> Heights:
     """Return the heights of nodes that run, at steps of this length; each holds until the next that is known."""
     seen = [row.at for rows in record.nodes.values() for row in rows]
     if not seen:

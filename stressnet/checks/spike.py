@@ -73,22 +73,25 @@ Sorts = Annotated[
 class Parameters(Model):
     """No figure of a node may shoot up to many times what is normal."""
 
-    of: NodeSelector = Field(default="all", description="Selector: which nodes.")
+    of: NodeSelector = Field(default="all", description="Selector: which nodes; default: all.")
     figures: Floors = Field(
         default=dict(FLOORS),
-        description="Which, and how high they must be at least: a list of `cpu` (25% of a core), `opens` (connection "
-        "attempts, 5/s), `discoveries` (2/s), `memory` (64MiB), `streams` (20), or a mapping with an amount for each, "
-        "as in `{cpu: 50%, opens: 10/s}`. Default: all that are known.",
+        description="Which, and how high they must be at least; default: all that are known. A list of `cpu` (25% "
+        "of a core), `opens` (connection attempts, 5/s), `discoveries` (2/s), `memory` (64MiB), "
+        "`streams` (20), or a mapping with an amount for each, as in `{cpu: 50%, opens: 10/s}`.",
     )
     times: Factor = Field(
         default=5.0,
-        description="And so many times what the node had in the baseline, or the median of the net's, if that is more.",
+        description="And so many times what the node had in the baseline, or the median of the net's, if that is "
+        "more; default: 5.",
     )
-    during: Phases = Field(default=["timeline", "observe"], description="In which phases.")
+    during: Phases = Field(
+        default=["timeline", "observe"], description="In which phases; default: timeline and observe."
+    )
     counts: Sorts = Field(
         default=["spike", "step"],
-        description="What fails: `spike` (it came back), `step` (it came up at once and stayed), `ramp` (it went up "
-        "all the time, which `growth` is for). All are reported.",
+        description="What fails; default: the first two. `spike` (it came back), `step` (it came up at once and "
+        "stayed), `ramp` (it went up all the time, which `growth` is for). All are reported.",
     )
 
 

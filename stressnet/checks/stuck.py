@@ -52,7 +52,7 @@ class Parameters(Model):
         description="What fails; default: the first three. `sticky` (healthy "
         "links, and not going on), `starved` (the same, and without peers), "
         "`halted` (no node of the net gains height), `slow recovery` (it went on, later than the window), "
-        "`under fault` (while a fault was on it or its links).",
+        "`under fault` (while a fault was on it or its links, or all of the net while any was on).",
     )
 
 

@@ -128,9 +128,11 @@ def _scenarios(plan: Path, variants: Sequence[str], runs: int, **how: Any) -> di
 
 
 async def _one_run(turn: Turn, scenario: Scenario, asked: Any, screen: ProveScreen, *, keep: bool) -> Done:
+    from stressnet.checks.measures import measures
     from stressnet.engine.prove import Done
     from stressnet.engine.run.stages import run
     from stressnet.errors import StressnetError
+    from stressnet.record.record import Record
     from stressnet.record.runs import remove
 
     begun = time.monotonic()
@@ -139,11 +141,12 @@ async def _one_run(turn: Turn, scenario: Scenario, asked: Any, screen: ProveScre
             path, verdict = await run(scenario, asked, shown)
         except StressnetError as error:
             return Done(turn, "error", error.message, time.monotonic() - begun, shown.record, error)
+    took = measures(Record(path))
     useless = verdict.outcome == scenario.expected and not keep
     if useless:
         remove(path)
     seconds = time.monotonic() - begun
-    return Done(turn, verdict.outcome, verdict.reason, seconds, None if useless else path)
+    return Done(turn, verdict.outcome, verdict.reason, seconds, None if useless else path, measures=took)
 
 
 def _found(proof: Proof) -> Mapping[str, Any]:

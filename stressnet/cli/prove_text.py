@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from rich.table import Table
@@ -11,8 +12,18 @@ from rich.text import Text
 from stressnet.cli.terminal import print_lines
 from stressnet.cli.verdict_text import STYLES, shown
 from stressnet.engine.prove import CONFIDENCE, Done, Proof, Tally
-from stressnet.spec.units import format_percent
+from stressnet.spec.units import format_percent, format_size
 
+_BAR = 8
+"""Cells of the longest bar."""
+_MEASURES: Mapping[str, tuple[str, Callable[[float], str]]] = {
+    "catch_up_s": ("CATCH-UP", lambda seconds: f"{seconds:.1f} s"),
+    "recovery_s": ("RECOVERY", lambda seconds: f"{seconds:.1f} s"),
+    "cpu_s": ("CPU", lambda seconds: f"{seconds:.1f} s"),
+    "sent_bytes": ("SENT", format_size),
+    "opens": ("CONNECTIONS", lambda count: f"{count:.0f}"),
+}
+"""Title and form of what runs took."""
 _STYLES = {"proven": "green", "not proven": "red", "unclear": "yellow"}
 
 
@@ -27,6 +38,7 @@ def print_proof(name: str, proof: Proof, file: Path) -> None:
         "",
         proof_table(proof),
         "",
+        *_compared(proof),
         *_others(others),
         Text.assemble(("found    ", "dim"), shown(file)),
     )
@@ -47,6 +59,33 @@ def proof_table(proof: Proof, runs: int | None = None) -> Table:
             _otherwise(tally),
         )
     return made
+
+
+def _compared(proof: Proof) -> tuple[Table | str, ...]:
+    return (measures_table(proof), "") if len(proof.tallies) > 1 else ()
+
+
+def measures_table(proof: Proof) -> Table:
+    """Return what the runs of each variant took: the median, its length beside the others', least and most."""
+    shown_ones = [name for name in _MEASURES if any(tally.spread(name) for tally in proof.tallies.values())]
+    made = Table(box=None, pad_edge=False, header_style="bold")
+    made.add_column("VARIANT", no_wrap=True)
+    for name in shown_ones:
+        made.add_column(_MEASURES[name][0], no_wrap=True)
+    for tally in proof.tallies.values():
+        made.add_row(tally.variant or "–", *(_measure(proof, tally, name) for name in shown_ones))
+    return made
+
+
+def _measure(proof: Proof, tally: Tally, name: str) -> Text:
+    found = tally.spread(name)
+    if found is None:
+        return Text("–")
+    most = max(one.spread(name)[1] for one in proof.tallies.values() if one.spread(name))  # type: ignore[index]
+    least, middle, greatest = (_MEASURES[name][1](one) for one in found)
+    bar = "█" * (round(found[1] / most * _BAR) if most else 0)
+    spread = f" {least} to {greatest}" if len(tally.done) > 1 else ""
+    return Text.assemble(f"{middle:>8} ", (f"{bar:{_BAR}}", "cyan"), (spread, "dim"))
 
 
 def _share(tally: Tally, runs: int | None) -> str:

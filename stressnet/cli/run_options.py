@@ -9,31 +9,14 @@ from typing import Any
 import click
 
 from stressnet.cli.options import SEED
+from stressnet.cli.topology_options import BACKEND, KINDS, sets_option
 
 _OPTIONS = (
     click.argument("plan", type=click.Path(path_type=Path)),
-    click.option(
-        "--set",
-        "sets",
-        multiple=True,
-        metavar="KEY=VALUE",
-        help="Override a value of the plan or its topology.",
-    ),
+    sets_option("Override a value of the plan or its topology."),
     click.option("--seed", type=SEED, help="Take this seed instead of the plan's."),
-    click.option(
-        "--kinds",
-        "kinds",
-        multiple=True,
-        type=click.Path(path_type=Path, exists=True, file_okay=False),
-        help="A folder with kinds of your own.",
-    ),
-    click.option(
-        "--backend",
-        type=click.Choice(["auto", "netns", "docker"]),
-        default="auto",
-        show_default=True,
-        help="What runs the nodes. auto: docker where an engine answers that has the images, else netns.",
-    ),
+    KINDS,
+    BACKEND,
     click.option(
         "--out",
         type=click.Path(path_type=Path, file_okay=False),

@@ -7,8 +7,10 @@ from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from statistics import median
 from typing import Any, Literal
 
+from stressnet.checks.measures import MEASURES
 from stressnet.checks.proportion import wilson
 from stressnet.errors import StressnetError
 
@@ -40,6 +42,8 @@ class Done:
     """None: it was removed, or never made."""
     error: StressnetError | None = None
     """Why there is no verdict."""
+    measures: Mapping[str, float] = field(default_factory=dict)
+    """What it took, by the names of `checks.measures.MEASURES`."""
 
 
 @dataclass(slots=True)
@@ -74,6 +78,11 @@ class Tally:
         """Whether a run gave a verdict that is the opposite of what was expected."""
         return any(one.outcome not in (self.expected, *_UNCLEAR) for one in self.done)
 
+    def spread(self, measure: str) -> tuple[float, float, float] | None:
+        """Return least, median and most of what the runs took; None where none knows."""
+        values = sorted(one.measures[measure] for one in self.done if measure in one.measures)
+        return (values[0], median(values), values[-1]) if values else None
+
     def to_raw(self) -> dict[str, Any]:
         """Return plain data for JSON; records are named by their folders, which lie beside that of the proof."""
         low, high = self.interval
@@ -85,6 +94,7 @@ class Tally:
             "low": low,
             "high": high,
             "outcomes": dict(Counter(one.outcome for one in self.done)),
+            "measures": {name: list(found) for name in MEASURES if (found := self.spread(name))},
             "others": [
                 {
                     "number": one.turn.number,

@@ -85,7 +85,7 @@ class Record:
     def phases(self) -> Mapping[str, Phase]:
         """The phases that have begun, by name, in order."""
         begun = [(event["phase"], event["time"]) for event in self.events if event["event"] == "phase"]
-        ends = [*(at for _, at in begun[1:]), self.now]
+        ends = [*(at for _, at in begun[1:]), self.now][: len(begun)]
         return {
             name: Phase(name, at, end) for (name, at), end in zip(begun, ends, strict=True) if name in PHASES
         }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from threading import Lock
 
 from stressnet.engine.soak import thin
 from stressnet.engine.soak.folder import LINES, NIGHT, ROUNDS, kept_rounds, round_folder
@@ -41,6 +42,7 @@ class Budget:
         self._need = 0
         self._before = -1
         """What the rounds that are over take; below 0: not measured yet."""
+        self._one_by_one = Lock()
         self.full = False
         """Whether there was something for which no room could be made."""
 
@@ -55,7 +57,14 @@ class Budget:
         self.room(min(self._need, self._may // 4))
 
     def room(self, need: int) -> bool:
-        """Tell whether so many bytes more may be written, after making room for them where that is possible."""
+        """Tell whether so many bytes more may be written, after making room for them where that is possible.
+
+        Threads may ask, one after the other.
+        """
+        with self._one_by_one:
+            return self._make_room(need)
+
+    def _make_room(self, need: int) -> bool:
         if self._used() + need <= self._may:
             return True
         for _ in self._reductions():

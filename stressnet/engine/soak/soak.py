@@ -197,6 +197,8 @@ class Soak:
             await self._place.do(scenario, path, limits, fresh=fresh)
         except asyncio.CancelledError:  # before there was anything to heal
             _stop(path, "interrupted", self._now())
+        except (StressnetError, OSError) as error:  # such as an agent that ends while it is spoken to
+            _stop(path, str(error) or type(error).__name__, self._now())
         self._close(path, cut_short=self._is_told_to_stop())
 
     def _write_down(self, scenario: Scenario, path: Path, number: int) -> None:

@@ -159,6 +159,16 @@ def test_a_restart_is_no_fall_and_no_rise(well: Making) -> None:
     assert found(well.made(), "growth", figures=["memory"]).outcome == "pass"
 
 
+def test_a_life_that_is_short_is_left_out(well: Making) -> None:
+    """There is another that says enough."""
+    well.looks["us-2"] = working(
+        starts=lambda at: 1 if at < 100 else 2, cpu=lambda at: 0.02 * (at if at < 100 else at - 100)
+    )
+    finding = found(well.made(), "growth", figures=["memory", "cpu"], of="us-2")
+    assert finding.outcome == "pass"
+    assert [row["starts"] for row in finding.numbers["trends"]] == [1, 1]
+
+
 def test_a_node_with_more_peers_works_more(well: Making) -> None:
     """It is not said to leak, nor to be well."""
     peers = {"peers": lambda at: 3 + int(at / 20), "sockets": lambda at: 9 + int(at / 4)}
@@ -179,10 +189,13 @@ def test_work_that_costs_more_and_more_is_seen_per_block(well: Making) -> None:
     well.looks["us-2"] = working(cpu=lambda at: 0.15 * blocks(at), height=blocks)
     assert found(well.made(), "growth", figures=["cpu"]).outcome == "pass"
     well.looks["us-2"] = working(cpu=lambda at: 0.3 * at + 0.003 * at * at)
-    finding = found(well.made(), "growth", figures=["cpu"])
+    finding = found(well.made(), "growth", figures=["cpu"], limit={"cpu": "200%"})
     assert finding.summary.startswith("us-2: CPU time a block grows by ")
+    assert finding.summary.endswith("99%)")
     well.looks["us-2"] = working(cpu=lambda at: 0.3 * at + 0.003 * at * at, height=lambda _: None)
-    assert found(well.made(), "growth", figures=["cpu"]).summary.startswith("us-2: CPU time a second grows")
+    finding = found(well.made(), "growth", figures=["cpu"], limit={"cpu": "200%"})
+    assert finding.summary.startswith("us-2: CPU time a second grows")
+    assert ", 200% in " in finding.summary
 
 
 def test_little_cpu_may_double(well: Making) -> None:
@@ -220,9 +233,11 @@ def test_what_is_left_at_rest_is_a_leak_without_a_trend(well: Making) -> None:
 
 
 def test_who_is_at_rest_late_is_at_rest(well: Making) -> None:
-    """The first half of the phase after the faults is for coming to rest."""
+    """The first half of the phase after the faults is for coming to rest, and says nothing."""
     streams(well, "us-1", lambda at: 4 if at < 50 or at > OBSERVE + 14 else 16)
     assert found(well.made(), "growth", figures=["memory"]).outcome == "pass"
+    streams(well, "us-1", lambda at: 4 if at < OBSERVE + 14 else 16)
+    assert found(well.made(), "growth", figures=["memory"]).outcome == "fail"
 
 
 def test_more_peers_may_have_more_streams(well: Making) -> None:

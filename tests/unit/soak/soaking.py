@@ -107,6 +107,8 @@ class MemoryPlace:
         with closing(RunJournal(path / runs.JOURNAL, lambda: (BEGUN + loop.time(), loop.time()))) as journal:
             journal.note("phase", phase="timeline")
             how = self._bad(int(path.name))
+            if how == "broken":
+                raise ConnectionResetError("the agent is gone")
             if how == "gone":
                 self.net = None
                 journal.note("stopped", why="there is no net")

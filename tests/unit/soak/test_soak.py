@@ -91,6 +91,15 @@ def test_a_net_that_is_gone_is_made_anew(tmp_path: Path) -> None:
     assert amount.outcome == "pass"
 
 
+def test_a_round_in_which_the_agent_breaks_says_nothing(tmp_path: Path) -> None:
+    """The night goes on."""
+    trial = Trial(tmp_path, bad=lambda number: "broken" if number == 3 else "")
+    amount = trial.run()
+    assert rounds(trial)[2].outcome == "inconclusive"
+    assert "the agent is gone" in rounds(trial)[2].reason
+    assert amount.outcome == "pass"
+
+
 def test_a_net_that_never_comes_up_is_an_error_at_once(tmp_path: Path) -> None:
     """Nobody waits until morning to learn that a topology does not work."""
     trial = Trial(tmp_path)
