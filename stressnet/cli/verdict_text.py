@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import shlex
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from rich.table import Table
 from rich.text import Text
@@ -32,8 +34,19 @@ def print_verdict(path: Path, verdict: Verdict, *, name: str = "") -> None:
         "",
         Text.assemble(("record   ", "dim"), name or shown(path)),
         *_report(path, name),
+        *_expected(facts, verdict),
         Text.assemble(("again    ", "dim"), shlex.join(facts["command"])),
     )
+
+
+def _expected(facts: Mapping[str, Any], verdict: Verdict) -> list[Text]:
+    """Say whether a variant did what it is there to show: a bug that fails is a success of its kind."""
+    if not facts["variant"] or verdict.outcome == "inconclusive":
+        return []
+    said = (
+        "as this variant should" if verdict.outcome == facts["expected"] else f"it should {facts['expected']}"
+    )
+    return [Text.assemble(("expected ", "dim"), f"{verdict.outcome}: {said}")]
 
 
 def _report(path: Path, name: str) -> list[Text]:

@@ -16,6 +16,11 @@ _WHOLE = frozenset({"links", "start", "ready"})
 """Keys whose value is one choice: merging two would say two things at once."""
 
 
+def with_included(tree: Tree, file: str, environ: Mapping[str, str], problems: list[Problem]) -> Tree:
+    """Return a part of a file with all that the part itself includes put under it."""
+    return _Reader(environ, problems).expand(tree, file, ())
+
+
 def read_included(file: str, environ: Mapping[str, str], problems: list[Problem]) -> Tree:
     """Read a file and all it includes, as one tree; what a file says itself wins."""
     return _Reader(environ, problems).read(file, ())
@@ -30,6 +35,9 @@ class _Reader:
     def read(self, file: str, chain: tuple[str, ...]) -> Tree:
         self._count += 1
         tree = substitute(read_yaml(file, self._problems), self._environ, self._problems)
+        return self.expand(tree, file, chain)
+
+    def expand(self, tree: Tree, file: str, chain: tuple[str, ...]) -> Tree:
         if not isinstance(tree.value, dict) or "include" not in tree.value:
             return tree
         members = dict(tree.value)

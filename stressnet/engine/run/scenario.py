@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from stressnet.faultplan.timeline import Timeline
 from stressnet.images.relay import PROGRAM
 from stressnet.plan import Plan, Sampling
 from stressnet.resources import fault_plan
+from stressnet.spec.include import with_included
 from stressnet.spec.kinds import Kinds
 from stressnet.spec.load import Loaded, load, loaded_from
 from stressnet.spec.words import show
@@ -164,20 +165,28 @@ def _topology(path: Path, document: Document, known: Kinds, mark: str) -> Loaded
     tree = document.source.tree
     assert isinstance(tree.value, dict)
     over = [tree.value["set"]] if "set" in tree.value else []
-    if document.plan.time_scale is not None:
-        at = tree.value["time_scale"].at
-        scale = document.plan.time_scale
-        over.append(_setting("defaults.config.time_scale", int(scale) if scale.is_integer() else scale, at))
-    topology = tree.value["topology"]
     if mark:
-        at = topology.at
-        over.append(_setting("name", f"{document.name[: _NAME - len(mark) - 1].rstrip('-')}-{mark}", at))
+        name = f"{document.name[: _NAME - len(mark) - 1].rstrip('-')}-{mark}"
+        over.append(_setting("name", name, tree.value["topology"].at))
+    loaded = _loaded(path, document, known, over)
+    if document.plan.time_scale is None:
+        return loaded
+    return _loaded(
+        path, document, known, [*over, *_scales(document, loaded, known, document.plan.time_scale)]
+    )
+
+
+def _loaded(path: Path, document: Document, known: Kinds, over: Sequence[Tree]) -> Loaded:
+    assert isinstance(document.source.tree.value, dict)
+    topology = document.source.tree.value["topology"]
 
     def also(rest: Loaded) -> Sequence[Problem]:
         return meaning_of(rest, known)
 
     if isinstance(topology.value, dict):
-        return loaded_from(topology, document.source.file, [], also=also, over=over)
+        problems: list[Problem] = []
+        whole = with_included(topology, document.source.file, os.environ, problems)
+        return loaded_from(whole, document.source.file, problems, also=also, over=over)
     if not isinstance(topology.value, str) or not topology.value:
         found = document.source.problem(("topology",), show(topology.data()), "a file, or a topology")
         raise InputError([found])
@@ -186,6 +195,22 @@ def _topology(path: Path, document: Document, known: Kinds, mark: str) -> Loaded
         return load(file, over=over, also=also)
     except InputError as error:
         raise InputError([_placed(one, document) for one in error.problems]) from None
+
+
+def _scales(document: Document, loaded: Loaded, known: Kinds, scale: float) -> Iterator[Tree]:
+    """Yield the settings by which kinds take a time scale; InputError where a kind has none."""
+    here = document.source.place(("time_scale",))
+    value = int(scale) if scale.is_integer() else scale
+    topology = loaded.topology
+    names = [group.kind or topology.defaults.kind for group in topology.nodes.values()]
+    for name in dict.fromkeys(name for name in names if name in known.names()):
+        kind = known.load(str(name)).kind
+        if kind.time_scale is None:
+            found = f"the kind {kind.name!r} has no time scale"
+            raise InputError(
+                [document.source.problem(("time_scale",), found, "kinds whose file says `time_scale`")]
+            )
+        yield _setting(f"defaults.config.{kind.time_scale}", value, here)
 
 
 def _placed(problem: Problem, document: Document) -> Problem:

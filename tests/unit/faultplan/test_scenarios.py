@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from stressnet.engine.run.scenario import Scenario, load_scenarios
+from stressnet.errors import InputError
 from stressnet.faultplan.timeline import Timeline
 from stressnet.resources import folder
 
@@ -90,3 +91,40 @@ def test_the_plans_that_come_with_stressnet_are_right(file: Path) -> None:
     assert all(one.description for one in found)
     seconds = [one.settling.baseline_s + one.timeline.duration_s + one.timeline.observe_s for one in found]
     assert max(seconds) <= 175
+
+
+def test_a_topology_within_a_plan_may_include_others(tmp_path: Path) -> None:
+    """What it says itself wins, and paths are relative to the plan."""
+    (tmp_path / "base.yaml").write_text(
+        "defaults: {kind: syncnode, config: {time_scale: 3, sync.tick: 5s}}\n"
+    )
+    (tmp_path / "plan.yaml").write_text(
+        "topology: {include: [base.yaml], name: t, nodes: {a: {config: {time_scale: 4}}}}\n"
+        "duration: 5s\nchecks: [stuck]\n"
+    )
+    (one,) = load_scenarios(tmp_path / "plan.yaml", backend="netns", check=False)
+    settings = one.plan.nodes[0].files[0].set
+    assert (settings["time_scale"], settings["sync.tick"]) == (4, "5s")
+    (tmp_path / "base.yaml").unlink()
+    with pytest.raises(InputError, match=r"plan.yaml:1:\d+: include: .*base.yaml: cannot be read"):
+        load_scenarios(tmp_path / "plan.yaml", backend="netns", check=False)
+
+
+def test_a_time_scale_goes_to_the_key_that_a_kind_names(tmp_path: Path) -> None:
+    """A kind that has none is refused: its nodes would not be faster."""
+    kind = tmp_path / "kinds" / "other"
+    kind.mkdir(parents=True)
+    text = (
+        "name: other\nbinary: sleep\nports: {p2p: 9000/tcp}\nfiles: {c.toml: {patch: toml, config: true}}\n"
+    )
+    (tmp_path / "plan.yaml").write_text(
+        "topology: {name: t, nodes: {a: {kind: other}}}\ntime_scale: 8\nduration: 5s\nchecks: [stuck]\n"
+    )
+    options = {"kinds": [tmp_path / "kinds"], "backend": "netns", "check": False}
+    (kind / "kind.yaml").write_text(text)
+    with pytest.raises(InputError, match="plan.yaml:2:13: time_scale: the kind 'other' has no time scale"):
+        load_scenarios(tmp_path / "plan.yaml", **options)  # type: ignore[arg-type]
+    (kind / "kind.yaml").write_text(f"{text}time_scale: speed\nrecovery_timers: {retry: 80s}\n")
+    (one,) = load_scenarios(tmp_path / "plan.yaml", **options)  # type: ignore[arg-type]
+    assert one.plan.nodes[0].files[0].set == {"speed": 8}
+    assert one.plan.nodes[0].recovery_s == 10.0
