@@ -122,9 +122,9 @@ def test_a_time_scale_goes_to_the_key_that_a_kind_names(tmp_path: Path) -> None:
     )
     options = {"kinds": [tmp_path / "kinds"], "backend": "netns", "check": False}
     (kind / "kind.yaml").write_text(text)
-    with pytest.raises(InputError, match="plan.yaml:2:13: time_scale: the kind 'other' has no time scale"):
+    with pytest.raises(InputError, match=r"plan\.yaml:2:13: time_scale: the kind 'other' has no time scale"):
         load_scenarios(tmp_path / "plan.yaml", **options)  # type: ignore[arg-type]
-    (kind / "kind.yaml").write_text(f"{text}time_scale: speed\nrecovery_timers: {retry: 80s}\n")
+    (kind / "kind.yaml").write_text(f"{text}time_scale: speed\nrecovery_timers:\n  retry: 80s\n")
     (one,) = load_scenarios(tmp_path / "plan.yaml", **options)  # type: ignore[arg-type]
     assert one.plan.nodes[0].files[0].set == {"speed": 8}
     assert one.plan.nodes[0].recovery_s == 10.0
