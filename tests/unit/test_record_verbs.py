@@ -236,6 +236,26 @@ def test_a_verdict_names_the_page_of_its_record(tmp_path: Path, capsys: pytest.C
     assert "report " not in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(
+    ("variant", "expected", "said"),
+    [
+        ("bug", "fail", "expected fail: as this variant should"),
+        ("bug", "pass", "expected fail: it should pass"),
+        ("", "pass", ""),
+    ],
+)
+def test_a_verdict_says_whether_its_variant_should_give_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], variant: str, expected: str, said: str
+) -> None:
+    """A bug that fails is what a variant may be there to show; a plan without variants shows nothing but itself."""
+    path = make_record(tmp_path / "runs", stuck=["us-1"])
+    facts = {**json.loads((path / "run.json").read_text()), "variant": variant, "expected": expected}
+    (path / "run.json").write_text(json.dumps(facts))
+    print_verdict(path, recheck(Record(path)))
+    lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("expected ")]
+    assert lines == ([said] if said else [])
+
+
 def test_a_particular_that_is_the_summary_is_said_once(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
