@@ -16,8 +16,11 @@ from stressnet.faultplan.read import Document
 from stressnet.faultplan.timeline import Action, Calls, Timeline, TimelineStep, When
 from stressnet.plan import Plan
 from stressnet.spec.source import Path
-from stressnet.spec.units import QuantityError, format_duration
+from stressnet.spec.units import QuantityError, format_duration, format_size
 from stressnet.spec.words import listing, nearest, show
+
+MOST_CAPTURED = 256 << 20
+"""Bytes of packets of all nodes: the agent's own bound (`agent.captures`)."""
 
 
 def compile_timeline(document: Document, plan: Plan, seed: int) -> Timeline:
@@ -43,9 +46,17 @@ class _Compiler:
         written = enumerate(self._document.timeline)
         steps = [one for number, step in written for one in self._steps(number, step)]
         self._check_names()
+        self._check_capture()
         steps += self._random.steps()
         self.problems += questions(self._whole, self._plan)[1]
         return Timeline(tuple(steps), self._document.duration, self._document.observe)
+
+    def _check_capture(self) -> None:
+        """The agent keeps packets in memory, and has a bound for all nodes together."""
+        wanted = (self._document.capture or 0) * len(self._plan.nodes)
+        if wanted > MOST_CAPTURED:
+            found = f"{format_size(wanted)} for all nodes together"
+            self._against.refuse(("capture",), found, f"at most {format_size(MOST_CAPTURED)}")
 
     # Steps of the timeline.
 

@@ -32,12 +32,13 @@ from stressnet.spec.fields import (
 )
 from stressnet.spec.probes import Params
 from stressnet.spec.topology import Height, Seed
-from stressnet.spec.units import format_duration
+from stressnet.spec.units import QuantityError, format_duration, parse_size
 from stressnet.spec.words import listing, nearest, show
 
 FIGURES = ("height", "lag", "peers", "cpu", "memory")
 """What is observed of nodes all the time: blocks, blocks, number, CPUs, bytes."""
 EXPECTED = ("pass", "fail", "inconclusive")
+_MIB = 1 << 20
 _CONDITIONS = ("time", "height", "figure", "metric", "state")
 
 
@@ -67,6 +68,17 @@ def _check(value: Any) -> Any:
     raise refuse(show(value), "a check, as in `- stuck: {window: 60s}`")
 
 
+def _capture(value: Any) -> int:
+    try:
+        size = parse_size(value)
+    except QuantityError as error:
+        raise refuse(error.found, error.allowed, example="4MiB") from None
+    if not _MIB <= size <= 64 * _MIB:
+        raise refuse(show(value), "1MiB to 64MiB")
+    return size
+
+
+Capture = Annotated[int, BeforeValidator(_capture), WithJsonSchema({"type": "string", "examples": ["4MiB"]})]
 Scale = Annotated[float, BeforeValidator(_scale), WithJsonSchema({"type": "number", "exclusiveMinimum": 0})]
 Expected = Annotated[
     Literal["pass", "fail", "inconclusive"],
@@ -290,6 +302,10 @@ class FaultPlan(Model):
     duration: SomeSeconds = Field(description="How long the timeline is; then all faults are healed.")
     observe: Seconds = Field(
         default=20.0, description="How long the net is then watched without faults; default: 20s."
+    )
+    capture: Capture | None = Field(
+        default=None,
+        description="So much of the last packets of each node is kept, as evidence where a check fails.",
     )
     timeline: list[Step] = Field(default=[], description="What is done, and when.")
     random: Random | None = Field(default=None, description="Faults drawn from the seed.")

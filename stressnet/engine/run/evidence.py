@@ -8,6 +8,7 @@ from pathlib import Path
 
 from stressnet.backends.base import Backend
 from stressnet.engine.ask import NoAnswer, SocketTable, ask, sockets
+from stressnet.engine.capture import save_packets
 from stressnet.errors import StressnetError
 
 _NODES = 5
@@ -19,20 +20,27 @@ _PATIENCE_S = 20.0
 async def gather(backend: Backend, nodes: Sequence[str], folder: Path, check: str) -> list[str]:
     """Write the evidence of a breach into a folder; return the names of its files. What cannot be had is left out."""
     found: dict[tuple[str, str], str] = {}
+    written: list[str] = []
     chosen = list(nodes[:_NODES])
     looks = [_stacks(backend, chosen, found), _sockets(backend, chosen, found)]
     looks += [_log(backend, node, found) for node in chosen]
+    looks += [_packets(backend, node, folder / f"{check}-{node}.pcap", written) for node in chosen]
     try:
         async with asyncio.timeout(_PATIENCE_S):
             await asyncio.gather(*looks, return_exceptions=True)
     except TimeoutError:
         pass  # what there is by now
-    written = []
     for (node, sort), text in sorted(found.items()):
         name = f"{check}-{node}-{sort}.txt"
         (folder / name).write_text(text, encoding="utf-8", errors="replace")
         written.append(name)
-    return written
+    return sorted(written)
+
+
+async def _packets(backend: Backend, node: str, file: Path, written: list[str]) -> None:
+    """Save the last packets of a node, where the fault plan has them kept; else the agent has none to give."""
+    await save_packets(backend, node, file)
+    written.append(file.name)
 
 
 async def _stacks(backend: Backend, nodes: Sequence[str], found: dict[tuple[str, str], str]) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Protocol
 
 from stressnet.backends.base import Backend
+from stressnet.engine.capture import keep_packets
 from stressnet.engine.links import look_at_links
 from stressnet.engine.run import answers
 from stressnet.engine.run.calls import Caller
@@ -145,6 +146,9 @@ class _Phases:
         said = {"problem": links.packets_problem, "streams": links.streams_problem, "relays": links.relays}
         bypassed = dict(self.before.bypassed) if self.before else {}
         self.journal.note("control", **said, bypassed=bypassed)
+        if self.scenario.capture_bytes:
+            names = [node.name for node in self.scenario.plan.nodes]
+            await keep_packets(self.backend, names, max(1, self.scenario.capture_bytes >> 20))
         try:
             await settle(self.scenario.plan, self.backend, self.scenario.settling)
         except NotSettled as error:

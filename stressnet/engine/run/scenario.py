@@ -60,6 +60,8 @@ class Scenario:
     settling: Settling
     checks: tuple[dict[str, Any], ...]
     """Each with name, check and parameters, as the file says them."""
+    capture_bytes: int = 0
+    """Of the last packets of each node; 0: none are kept."""
     redraw: Callable[[int], Timeline] | None = field(default=None, repr=False, compare=False)
     """Return the timeline as another seed draws it, for the same net; None: it is always the same."""
 
@@ -146,6 +148,7 @@ def _scenario(
         timeline=compile_timeline(document, plan, plan.seed),
         settling=Settling(settle.timeout, settle.height, settle.synced, settle.baseline),
         checks=questions(document, plan)[0],
+        capture_bytes=document.plan.capture or 0,
         redraw=lambda seed: compile_timeline(document, plan, seed),
     )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import tempfile
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,6 @@ _OVERLAP_S = 15.0
 """Metrics are written some time after they were asked for: what is fetched twice is kept once."""
 _JUDGE_S = 4.0
 
-Show = Callable[[Verdict | None], Awaitable[None]]
 Room = Callable[[int], bool]
 """Tell whether so many bytes more may be written."""
 _GROWTH = 3
