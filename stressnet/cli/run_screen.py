@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Mapping
 from contextlib import aclosing
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 import click
 from rich.console import Group, RenderableType
@@ -20,9 +22,11 @@ from stressnet.engine.run.phases import View
 from stressnet.engine.run.scenario import Scenario
 from stressnet.engine.status import NetStatus, watch
 from stressnet.errors import AgentError
+from stressnet.faultplan.timeline import TimelineStep
 from stressnet.record import runs
 from stressnet.record.journal import read_journal
 from stressnet.report.events import event_words
+from stressnet.report.figures import achieved
 from stressnet.spec.units import format_duration
 
 _LOOK_S = 0.5
@@ -93,10 +97,8 @@ class RunScreen:
         head.append(f" of {format_duration(round(seconds))}" if seconds else "")
         lines: list[RenderableType] = [head]
         lines += [
-            Text.assemble(
-                ("  on  ", "yellow"), f"{step.name}: {step.what} ", (" ".join(step.targets.words()), "dim")
-            )
-            for step in list(view.timeline.on.values())[:_FAULTS]
+            self._fault(step, view.timeline.achieved.get(one, {}))
+            for one, step in list(view.timeline.on.items())[:_FAULTS]
         ]
         lines += [
             Text.assemble(("  fail  ", STYLES["fail"]), f"{one.name}: {one.finding.summary}")
@@ -106,6 +108,13 @@ class RunScreen:
         size = console(stderr=True).size
         rows = max(3, size.height - len(lines) - 6)
         return Group(*lines, "", summary(status), "", table(status, rows, size.width))
+
+    def _fault(self, step: TimelineStep, found: Mapping[str, Any]) -> Text:
+        """Say which fault is on, on what, and what was measured of it."""
+        words = " ".join([*step.targets.words(), *step.parameters])
+        return Text.assemble(
+            ("  on  ", "yellow"), f"{step.name}: {step.what} ", (words, "dim"), f"  {achieved(found)}"
+        )
 
     def _tell(self, view: View) -> None:
         """Say what has happened since the last time."""

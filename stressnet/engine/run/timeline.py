@@ -41,6 +41,8 @@ class TimelineRun:
         self._waiting: set[str] = set()
         self.on: dict[str, TimelineStep] = {}
         """The faults that are on, by id."""
+        self.achieved: dict[str, Mapping[str, Any]] = {}
+        """The last that was measured of each of them."""
         self._some_on = asyncio.Event()
         self._until: dict[str, float] = {}
         self._noted: dict[str, tuple[float, Any]] = {}
@@ -185,6 +187,7 @@ class TimelineRun:
 
     def _end(self, name: str, by: str) -> None:
         step = self.on.pop(name, None)
+        self.achieved.pop(name, None)
         if not self.on:
             self._some_on.clear()
         if step is not None:
@@ -213,6 +216,7 @@ class TimelineRun:
 
     def _note_seen(self, one: Standing, *, at_once: bool) -> None:
         """Note what was measured of a fault where that is news."""
+        self.achieved[one.fault.id] = one.achieved
         now = asyncio.get_running_loop().time()
         before_at, before = self._noted.get(one.fault.id, (-_SEEN_S, None))
         state = "on" if one.over else one.state

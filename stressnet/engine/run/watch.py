@@ -23,6 +23,8 @@ _FETCH_S = 2.0
 _OVERLAP_S = 15.0
 """Metrics are written some time after they were asked for: what is fetched twice is kept once."""
 _JUDGE_S = 4.0
+_JUDGE_SHARE = 0.1
+"""Of the time at most is spent on judging: a record of many hours takes seconds to read."""
 
 Room = Callable[[int], bool]
 """Tell whether so many bytes more may be written."""
@@ -63,13 +65,15 @@ class Watch:
 
     async def run(self) -> None:
         """Fetch and judge again and again, until cancelled."""
-        judged = time.monotonic()
+        due = time.monotonic() + _JUDGE_S
         while True:
             await asyncio.sleep(_FETCH_S)
             await self.fetch()
-            if time.monotonic() - judged >= _JUDGE_S:
+            begun = time.monotonic()
+            if begun >= due:
                 await self.judge()
-                judged = time.monotonic()
+                ended = time.monotonic()
+                due = ended + max(_JUDGE_S, (ended - begun) / _JUDGE_SHARE)
 
     async def fetch(self) -> None:
         """Take in what the agent has sampled since the last time."""
