@@ -83,13 +83,13 @@ class Series:
 def phase_of(record: Record, part: Part) -> Phase | None:
     """Return a phase that is over; None before: who looks at a trend again and again sees one where there is none."""
     timeline, observe = record.phases.get("timeline"), record.phases.get("observe")
-    if timeline is None or observe is None:
+    if timeline is None or not (observe or record.over):
         return None
     if part == "timeline":
         return timeline
-    if not record.over:
-        return None
-    return observe if part == "observe" else Phase(part, timeline.begun, observe.ended)
+    if not record.over or (part == "observe" and observe is None):
+        return None  # of a night as a whole there is the timeline alone
+    return observe if part == "observe" else Phase(part, timeline.begun, (observe or timeline).ended)
 
 
 def all_series(

@@ -157,5 +157,9 @@ def _unknown(
 
 
 CHECK = Check(
-    "growth", "no figure of a node goes on growing, or is higher at rest than before", Parameters, judge
+    "growth",
+    "no figure of a node goes on growing, or is higher at rest than before",
+    Parameters,
+    judge,
+    nightly=True,
 )

@@ -266,6 +266,16 @@ def test_a_phase_that_goes_on_is_not_judged(well: Making) -> None:
     assert found(well.made(), "growth").summary == "the phase timeline is not over"
 
 
+def test_a_whole_night_is_judged_by_its_timeline_alone(well: Making) -> None:
+    """It has neither baseline nor rest: what grew in it grew all the time."""
+    well.phases(settle=0, timeline=20, over=END)
+    assert found(well.made(), "growth").outcome == "pass"
+    well.looks["us-2"] = working(lambda at: (30 + 0.2 * at) * MiB)
+    finding = found(well.made(), "growth")
+    assert (finding.outcome, finding.nodes) == ("fail", ("us-2",))
+    assert found(well.made(), "growth", during=["observe"]).outcome == "inconclusive"
+
+
 def test_what_nobody_tells_is_no_answer_where_it_was_asked_for(well: Making) -> None:
     well.plan = replace(well.plan, nodes=tuple(replace(node, series={}) for node in well.plan.nodes))
     record = well.made()
