@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
@@ -21,6 +22,8 @@ from stressnet.spec.words import show
 Measure = Literal["connections", "streams", "discoveries"]
 MEASURES: tuple[Measure, ...] = get_args(Measure)
 _LEAST_PER_S = 1.0
+_DEVIATIONS = 4.0
+"""How far above what is usual chance does not come: some hundred windows are looked at, so 3 in 100,000 is seldom."""
 _SERIES: Mapping[Measure, str] = {"streams": "streams_opened", "discoveries": "discoveries"}
 """Words of a kind's `series`."""
 _NOUNS: Mapping[Measure, str] = {
@@ -54,7 +57,7 @@ class Parameters(Model):
     at_least: PerSecond | None = Field(
         default=None,
         description="And so many a second at least: many times next to nothing is no storm. Default: 1/s, times the "
-        "fault plan's `time_scale`.",
+        "fault plan's `time_scale`, and more than chance makes of what is usual.",
     )
     window: SomeSeconds = Field(default=5.0, description="Over how long a rate is taken; default: 5s.")
     during: Phases = Field(
@@ -156,7 +159,7 @@ def _usual(record: Record, measure: Measure) -> dict[str, float]:
 def _storm(
     record: Record, name: str, measure: Measure, usual: Mapping[str, float], parameters: Parameters
 ) -> Storm:
-    bound = max(parameters.times_baseline * usual[name], _least(record, parameters))
+    bound = max(parameters.times_baseline * usual[name], _least(record, usual[name], parameters))
     rates = list(_rates(record, name, measure, parameters.window, parameters.during))
     if not rates:
         return Storm(name, measure, usual[name])
@@ -167,10 +170,24 @@ def _storm(
     return Storm(name, measure, usual[name], worst, at, above[0], above[-1], above[-1] < rates[-1][0])
 
 
-def _least(record: Record, parameters: Parameters) -> float:
+def _chance_per_s(usual: float, baseline_s: float, window_s: float) -> float:
+    """Return the rate over a window that is more than chance, for events at random moments of which so many a second
+    were seen in the baseline: a short one tells little, and asks for more.
+
+    M. D. Huffman, "An improved approximate two-sample Poisson test", Applied Statistics 33 (1984).
+    """
+    ratio = window_s / baseline_s
+    root = math.sqrt((usual * baseline_s + 3 / 8) * ratio) + _DEVIATIONS / 2 * math.sqrt(1 + ratio)
+    return (root**2 - 3 / 8) / window_s
+
+
+def _least(record: Record, usual: float, parameters: Parameters) -> float:
     """Return the least rate of a storm; a protocol whose pauses are shorter does everything more often."""
-    scale = record.run.get("time_scale") or 1.0
-    return parameters.at_least if parameters.at_least is not None else float(_LEAST_PER_S * scale)
+    if parameters.at_least is not None:
+        return parameters.at_least
+    baseline = record.phases["baseline"]
+    chance = _chance_per_s(usual, max(baseline.ended - baseline.begun, 1.0), parameters.window)
+    return max(_LEAST_PER_S * float(record.run.get("time_scale") or 1.0), chance)
 
 
 def _rates(
