@@ -215,7 +215,7 @@ class TimelineRun:
         """Note what was measured of a fault where that is news."""
         now = asyncio.get_running_loop().time()
         before_at, before = self._noted.get(one.fault.id, (-_SEEN_S, None))
-        state = "on" if one.over else one.state
+        state = _last_state(one) if one.over else one.state
         news = (state, dict(one.achieved), one.hits)
         if news == before or (now < before_at + _SEEN_S and not at_once and before and state == before[0]):
             return
@@ -230,3 +230,11 @@ class TimelineRun:
             await call
         except AgentError:
             return
+
+
+def _last_state(one: Standing) -> str:
+    """Return the state in which a fault ended: an agent says of one that is over only that it is."""
+    if one.achieved.get("failed"):
+        return "failed"
+    holds = all(figure.get("holds", True) for figure in one.achieved.get("figures", ()))
+    return "on" if holds else "not achieved"
