@@ -22,6 +22,7 @@ from stressnet.agent.keeper import Keeper
 from stressnet.agent.kept import Kept
 from stressnet.agent.linkfigures import WORK, NotMeasured, Talk, in_place
 from stressnet.agent.linkprobe import line
+from stressnet.agent.listeners import Listener
 from stressnet.agent.nodemeter import NodeMeter
 from stressnet.agent.router import Count
 from stressnet.agent.supervisor import Supervisor
@@ -31,6 +32,7 @@ from stressnet.faults.expect import MEASURES, Holding
 from stressnet.faults.fault import Fault
 from stressnet.faults.figure import Figure, near, share_of
 from stressnet.faults.kinds import KINDS
+from stressnet.faults.row import Row
 
 _EVERY_S = 5.0
 _SOONEST_S = 1.0
@@ -152,8 +154,9 @@ class Meter:
         self._round += 1
         for left in reversed(range(_ATTEMPTS)):
             figures, reasons = await self._attempt(kept.fault, links, holding)
-            if kept.on != was_on or not holding.same(self._keeper.holding, links):
-                return  # something else holds by now; it is due still
+            moved = kept.on != was_on or not holding.same(self._keeper.holding, links)
+            if moved or (self._keeper.changing and KINDS[kept.fault.kind].layer == "stream"):
+                return  # something else holds by now, or is about to; it is due still
             found = _found(links, figures, reasons)
             if not left or not any(one.unit in ("duration", "rate") for one, _ in figures if not one.holds):
                 break
@@ -281,11 +284,11 @@ class Meter:
             raise NotMeasured(f"neither {link[0]} nor {link[1]} has a p2p port")
         if self._links.streams_problem:
             raise NotMeasured("streams are not under control")
-        rows = {pair: await self._links.relays.rows(pair) for pair in openings}
-        figures = [in_place(rows, holding)] if KINDS[fault.kind].layer == "stream" else []
+        of_streams = KINDS[fault.kind].layer == "stream"
+        rows = await self._rows(openings)
         work = WORK.get(MEASURES[fault.kind])
         if work is None:
-            return figures
+            return [in_place(rows, holding)] if of_streams else []
         opener, acceptor = openings[self._round % len(openings)]
         up, down = holding.ways(opener, acceptor)
         along, back = (up, down) if opener == link[0] else (down, up)
@@ -299,7 +302,12 @@ class Meter:
             async with line(inside, self._links.relays, *nodes, row) as made:
                 return await talk(made, opener == link[0])
 
-        return [await work(fault, along, back, on_line), *figures]
+        found = await work(fault, along, back, on_line)
+        # The line has toxics of its own, and took seconds: what counts is what the nodes' listeners have after it.
+        return [found, in_place(await self._rows(openings), holding)] if of_streams else [found]
+
+    async def _rows(self, links: Sequence[Name]) -> dict[Name, list[tuple[Listener, Row]]]:
+        return {pair: await self._links.relays.rows(pair) for pair in links}
 
 
 def _found(
