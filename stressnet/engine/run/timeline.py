@@ -215,7 +215,7 @@ class TimelineRun:
         """Note what was measured of a fault where that is news."""
         now = asyncio.get_running_loop().time()
         before_at, before = self._noted.get(one.fault.id, (-_SEEN_S, None))
-        state = _last_state(one) if one.over else one.state
+        state = _last_state(one) if at_once else one.state
         news = (state, dict(one.achieved), one.hits)
         if news == before or (now < before_at + _SEEN_S and not at_once and before and state == before[0]):
             return
@@ -233,7 +233,10 @@ class TimelineRun:
 
 
 def _last_state(one: Standing) -> str:
-    """Return the state in which a fault ended: an agent says of one that is over only that it is."""
+    """Return the state in which a fault ends: of one that is over an agent says only that, and of one that it is about
+    to measure once more, that it is on."""
+    if one.state in ("not achieved", "failed"):
+        return one.state
     if one.achieved.get("failed"):
         return "failed"
     holds = all(figure.get("holds", True) for figure in one.achieved.get("figures", ()))

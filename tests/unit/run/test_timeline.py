@@ -257,6 +257,17 @@ def test_a_fault_that_was_not_as_asked_when_it_ended_is_not_said_to_have_been(tr
     assert [event["state"] for event in trial.events("fault seen")] == ["on", "not achieved"]
 
 
+def test_a_first_attempt_that_was_not_as_asked_counts_where_no_other_came(trial: Trial) -> None:
+    """An agent measures again what is not as asked; a fault that is healed before was what is known of it."""
+
+    async def measure(net: MemoryNet) -> None:
+        await asyncio.sleep(10)
+        net.measure("on", [{"name": "x", "found": 2, "holds": False}])
+
+    trial.run(fault("cut", When(time_s=5.0), None), beside=measure, duration_s=20.0)
+    assert [event["state"] for event in trial.events("fault seen")][-1] == "not achieved"
+
+
 def test_thirty_days_of_faults_take_seconds(trial: Trial) -> None:
     """A long timeline keeps its times, to the second, and nothing of it piles up."""
     days = 30 * 86400.0
