@@ -89,6 +89,11 @@ class Keeper:
         """Return the faults that are on."""
         return [kept.fault for kept in self._kept if kept.on]
 
+    @property
+    def changing(self) -> bool:
+        """Whether faults are just being put on or taken off: relays may have the one and not yet the other."""
+        return self._lock.locked()
+
     async def add(self, faults: Sequence[Fault], lease_s: float = 0.0) -> tuple[list[str], list[str]]:
         """Put faults on, all or none; return their ids, and what there is to say about how they are done.
 

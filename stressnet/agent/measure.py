@@ -1,4 +1,4 @@
-"""What faults achieve: measured when one goes on, every few seconds while it is on, and when it is over.
+"""What faults achieve: measured when one goes on, again and again while it is on, and when it is over.
 
 A figure is measured or there is none: where nodes do not run, or another fault is in the way, the reason is kept.
 """
@@ -22,6 +22,7 @@ from stressnet.agent.keeper import Keeper
 from stressnet.agent.kept import Kept
 from stressnet.agent.linkfigures import WORK, NotMeasured, Talk, in_place
 from stressnet.agent.linkprobe import line
+from stressnet.agent.listeners import Listener
 from stressnet.agent.nodemeter import NodeMeter
 from stressnet.agent.router import Count
 from stressnet.agent.supervisor import Supervisor
@@ -31,8 +32,12 @@ from stressnet.faults.expect import MEASURES, Holding
 from stressnet.faults.fault import Fault
 from stressnet.faults.figure import Figure, near, share_of
 from stressnet.faults.kinds import KINDS
+from stressnet.faults.row import Row
 
 _EVERY_S = 5.0
+_SOONEST_S = 1.0
+"""Until it is that old, a fault is measured again when it has been on for twice as long as the last time: whenever it
+ends, it was measured in the second half of its time, or a second before."""
 _REST_S = 0.5
 """Between two faults, so that many of them take no more of a core than a few."""
 _SAMPLE = 8
@@ -43,6 +48,7 @@ _ATTEMPTS = 3
 _LOOKS_AFTER = 3
 """At a fault that is over and seems not to be gone: a busy machine is gone sooner than a wrong healing."""
 _DATAGRAMS = 20
+_OF_NODES = ("node", "free space")
 
 
 class Meter:
@@ -66,26 +72,33 @@ class Meter:
         self._round = 0
         self._looked: dict[str, float] = {}
         """When each fault that is on was measured, by the monotonic clock: minus infinity before the first time."""
+        self._begun: dict[str, float] = {}
+        """When each of them was first seen here, by the same clock."""
         self._after: dict[str, int] = {}
         """How often each fault that is over has been looked at since, and was not found gone."""
         self._before: dict[Name, tuple[Packet, Counts]] = {}
         """What counters said when the packets of a link came to be treated as they are now."""
 
     async def run(self) -> None:
-        """Measure whatever is due, until cancelled."""
+        """Measure whatever is due, until cancelled: nodes beside links, of which a probe may take seconds."""
+        async with asyncio.TaskGroup() as group:
+            for of_nodes in (False, True):
+                group.create_task(self._run(of_nodes))
+
+    async def _run(self, of_nodes: bool) -> None:
         while True:
             self._keeper.moved.clear()
             self._take_up()
-            kept = self._due()
+            kept = self._due(of_nodes)
             if kept is None:
-                await self._wait()
+                await self._wait(of_nodes)
                 continue
             fresh = self._looked.get(kept.fault.id) == -math.inf
             await self._measure(kept)
             await asyncio.sleep(0 if fresh else _REST_S)
 
-    async def _wait(self) -> None:
-        next_look = min(self._looked.values(), default=math.inf) + _EVERY_S
+    async def _wait(self, of_nodes: bool) -> None:
+        next_look = min(map(self._due_at, self._here(of_nodes)), default=math.inf)
         pause = None if next_look == math.inf else max(0.0, next_look - time.monotonic())
         try:
             await asyncio.wait_for(self._keeper.moved.wait(), pause)
@@ -97,9 +110,12 @@ class Meter:
         for kept in there:
             if kept.on and kept.fault.kind in MEASURES:
                 self._looked.setdefault(kept.fault.id, -math.inf)
+                self._begun.setdefault(kept.fault.id, time.monotonic())
         for forgotten in self._looked.keys() - {kept.fault.id for kept in there}:
             del self._looked[forgotten]
             self._after.pop(forgotten, None)
+        for over in self._begun.keys() - self._looked.keys():
+            del self._begun[over]
         now = self._keeper.holding
         for link in self._before.keys() - now.packets.keys():
             del self._before[link]
@@ -107,25 +123,45 @@ class Meter:
             if link not in self._before or self._before[link][0] != packet:
                 self._before[link] = packet, self._keeper.counted
 
-    def _due(self) -> Kept | None:
+    def _here(self, of_nodes: bool) -> list[Kept]:
+        return [
+            kept
+            for kept in self._keeper.kept()
+            if kept.fault.id in self._looked and (MEASURES[kept.fault.kind] in _OF_NODES) == of_nodes
+        ]
+
+    def _due(self, of_nodes: bool) -> Kept | None:
         """The fault that is to be measured now: one that is over, else the one that has waited longest."""
-        here = [kept for kept in self._keeper.kept() if kept.fault.id in self._looked]
-        long_ago = time.monotonic() - _EVERY_S
+        now = time.monotonic()
         due = [
             kept
-            for kept in here
-            if self._looked[kept.fault.id] <= long_ago or not (kept.on or kept.fault.id in self._after)
+            for kept in self._here(of_nodes)
+            if self._due_at(kept) <= now or not (kept.on or kept.fault.id in self._after)
         ]
         return min(due, key=lambda kept: (kept.on, self._looked[kept.fault.id]), default=None)
+
+    def _due_at(self, kept: Kept) -> float:
+        looked = self._looked[kept.fault.id]
+        if looked == -math.inf:
+            return looked
+        age = looked - self._begun[kept.fault.id]
+        return looked + (min(_EVERY_S, max(_SOONEST_S, age)) if kept.on else _EVERY_S)
 
     async def _measure(self, kept: Kept) -> None:
         was_on, holding = kept.on, self._keeper.holding
         links = self._sample(kept.fault)
         first = self._looked[kept.fault.id] == -math.inf
         self._round += 1
-        found = await self._find(kept.fault, links, holding)
-        if kept.on != was_on or not holding.same(self._keeper.holding, links):
-            return  # something else holds by now; it is due still
+        for left in reversed(range(_ATTEMPTS)):
+            figures, reasons = await self._attempt(kept.fault, links, holding)
+            moved = kept.on != was_on or not holding.same(self._keeper.holding, links)
+            if moved or (self._keeper.changing and KINDS[kept.fault.kind].layer == "stream"):
+                return  # something else holds by now, or is about to; it is due still
+            found = _found(links, figures, reasons)
+            if not left or not any(one.unit in ("duration", "rate") for one, _ in figures if not one.holds):
+                break
+            if was_on:  # it may be over before the next attempt is
+                self._keeper.measured(kept, found, kept.state)
         self._looked[kept.fault.id] = time.monotonic()
         holds = all(figure["holds"] for figure in found["figures"])
         state = kept.state
@@ -149,22 +185,6 @@ class Meter:
     def _runs(self, name: str) -> bool:
         now = self._supervisor.observed.get(name)
         return bool(now and now.pid)
-
-    async def _find(self, fault: Fault, links: Sequence[Name], holding: Holding) -> dict[str, Any]:
-        for _ in range(_ATTEMPTS):
-            figures, reasons = await self._attempt(fault, links, holding)
-            if not any(figure.unit in ("duration", "rate") for figure, _ in figures if not figure.holds):
-                break
-        worst: dict[str, tuple[Figure, str]] = {}
-        for figure, place in figures:
-            if figure.name not in worst or figure.far > worst[figure.name][0].far:
-                worst[figure.name] = figure, place
-        return {
-            "at": time.time(),
-            "links": [" > ".join(link) for link in links],
-            "figures": [{**figure.to_raw(), "link": place} for figure, place in worst.values()],
-            "not_measured": "" if figures else "; ".join(dict.fromkeys(reasons)),
-        }
 
     async def _attempt(
         self, fault: Fault, links: Sequence[Name], holding: Holding
@@ -264,11 +284,11 @@ class Meter:
             raise NotMeasured(f"neither {link[0]} nor {link[1]} has a p2p port")
         if self._links.streams_problem:
             raise NotMeasured("streams are not under control")
-        rows = {pair: await self._links.relays.rows(pair) for pair in openings}
-        figures = [in_place(rows, holding)] if KINDS[fault.kind].layer == "stream" else []
+        of_streams = KINDS[fault.kind].layer == "stream"
+        rows = await self._rows(openings)
         work = WORK.get(MEASURES[fault.kind])
         if work is None:
-            return figures
+            return [in_place(rows, holding)] if of_streams else []
         opener, acceptor = openings[self._round % len(openings)]
         up, down = holding.ways(opener, acceptor)
         along, back = (up, down) if opener == link[0] else (down, up)
@@ -282,4 +302,25 @@ class Meter:
             async with line(inside, self._links.relays, *nodes, row) as made:
                 return await talk(made, opener == link[0])
 
-        return [await work(fault, along, back, on_line), *figures]
+        found = await work(fault, along, back, on_line)
+        # The line has toxics of its own, and took seconds: what counts is what the nodes' listeners have after it.
+        return [found, in_place(await self._rows(openings), holding)] if of_streams else [found]
+
+    async def _rows(self, links: Sequence[Name]) -> dict[Name, list[tuple[Listener, Row]]]:
+        return {pair: await self._links.relays.rows(pair) for pair in links}
+
+
+def _found(
+    links: Sequence[Name], figures: Sequence[tuple[Figure, str]], reasons: Sequence[str]
+) -> dict[str, Any]:
+    """Return what one attempt says: of each figure the worst, or why there is none."""
+    worst: dict[str, tuple[Figure, str]] = {}
+    for figure, place in figures:
+        if figure.name not in worst or figure.far > worst[figure.name][0].far:
+            worst[figure.name] = figure, place
+    return {
+        "at": time.time(),
+        "links": [" > ".join(link) for link in links],
+        "figures": [{**figure.to_raw(), "link": place} for figure, place in worst.values()],
+        "not_measured": "" if figures else "; ".join(dict.fromkeys(reasons)),
+    }

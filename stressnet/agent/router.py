@@ -139,8 +139,8 @@ class Router:
         self._chains = self._nft.chains(_TABLE)
         inherited = bool(self._chains)
         # Also with a changed plan: what is emptied is then filled again as a whole.
-        self._inherited = ("conditions", "cuts", "classes") if inherited else ()
-        self._conditions, self._cuts, self._classes = {}, set(), {}
+        self._take_for_unknown()
+        self._inherited = self._inherited if inherited else ()
         messages = [] if inherited else list(self._table())
         messages.append(nft.flush(_TABLE, "places"))
         places = [
@@ -318,6 +318,20 @@ class Router:
 
         `classes` says into which queue the packets of a pair go.
         """
+        try:
+            self._condition(wanted, classes)
+        except (
+            FileNotFoundError
+        ):  # somebody else has removed what was to go: without this, nothing could be healed
+            self._take_for_unknown()
+            self._condition(wanted, classes)
+
+    def _take_for_unknown(self) -> None:
+        """Have the next transaction empty the maps of packet faults, and fill them again as a whole."""
+        self._inherited = ("conditions", "cuts", "classes")
+        self._conditions, self._cuts, self._classes = {}, set(), {}
+
+    def _condition(self, wanted: Mapping[Pair, Packet], classes: Mapping[Pair, int]) -> None:
         conditions = {pair: chain for pair, packet in wanted.items() if (chain := _chain(packet))}
         cuts = {pair for pair, chain in conditions.items() if chain == _CUT}
         made = set(conditions.values()) | ({_CUT} if cuts else set())

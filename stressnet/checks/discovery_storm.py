@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from statistics import median
 from typing import Annotated, Any, Literal, get_args
 
@@ -21,6 +23,10 @@ from stressnet.spec.words import show
 Measure = Literal["connections", "streams", "discoveries"]
 MEASURES: tuple[Measure, ...] = get_args(Measure)
 _LEAST_PER_S = 1.0
+_DEVIATIONS = 4.0
+"""How far above what is usual chance does not come: some hundred windows are looked at, so 3 in 100,000 is seldom."""
+Rates = Sequence[tuple[float, float]]
+"""(end of a window, rate a second), in the order of time."""
 _SERIES: Mapping[Measure, str] = {"streams": "streams_opened", "discoveries": "discoveries"}
 """Words of a kind's `series`."""
 _NOUNS: Mapping[Measure, str] = {
@@ -54,7 +60,7 @@ class Parameters(Model):
     at_least: PerSecond | None = Field(
         default=None,
         description="And so many a second at least: many times next to nothing is no storm. Default: 1/s, times the "
-        "fault plan's `time_scale`.",
+        "fault plan's `time_scale`, and more than chance makes of what is usual.",
     )
     window: SomeSeconds = Field(default=5.0, description="Over how long a rate is taken; default: 5s.")
     during: Phases = Field(
@@ -85,6 +91,8 @@ class Storm:
     """Unix time: the end of the last such window."""
     over: bool = True
     """Whether the rate came down again, at the last window that is known."""
+    doubtful: bool = False
+    """Whether it was above the bound for so little that it may be chance."""
 
 
 def judge(record: Record, parameters: Parameters) -> Finding:
@@ -116,6 +124,9 @@ def judge(record: Record, parameters: Parameters) -> Finding:
         who = tuple(dict.fromkeys(one.node for one in bad))
         first = min(one.begun for one in bad if one.begun is not None)
         return Finding("fail", _summary(record, bad), who, first, lines, numbers)
+    doubtful = [one for one in storms if one.doubtful and one.measure in parameters.counts]
+    if doubtful:
+        return Finding("inconclusive", _doubt(record, doubtful), (), None, (), numbers)
     seen = [one for one in storms if one.at]
     if not seen:
         window = format_duration(parameters.window)
@@ -161,10 +172,45 @@ def _storm(
     if not rates:
         return Storm(name, measure, usual[name])
     at, worst = max(rates, key=lambda one: one[1])
-    above = [at for at, rate in rates if rate >= bound and rate > parameters.times_baseline * usual[name]]
+    points, looks = _points(record, name, measure), record.nodes[name]
+    above: list[float] = []
+    doubtful = False
+    for stretch in _stretches(rates, lambda rate: bound <= rate > parameters.times_baseline * usual[name]):
+        begun, ended = stretch[0][0] - parameters.window, stretch[-1][0]
+        if parameters.at_least is not None or _more_than_chance(
+            record, begun, ended, risen(points, looks, begun, ended), usual[name]
+        ):
+            above += [end for end, _ in stretch]
+        else:
+            doubtful = True
     if not above:
-        return Storm(name, measure, usual[name], worst, at)
+        return Storm(name, measure, usual[name], worst, at, doubtful=doubtful)
     return Storm(name, measure, usual[name], worst, at, above[0], above[-1], above[-1] < rates[-1][0])
+
+
+def _stretches(rates: Rates, is_above: Callable[[float], bool]) -> Iterator[Rates]:
+    """Yield the windows above a bound, those that follow each other together."""
+    for stormy, stretch in groupby(rates, lambda one: is_above(one[1])):
+        if stormy:
+            yield list(stretch)
+
+
+def _more_than_chance(record: Record, begun: float, ended: float, rise: float | None, usual: float) -> bool:
+    """Tell whether what happened in a stretch of windows is no chance: the longer it is, the less it takes."""
+    baseline = record.phases["baseline"]
+    chance = _chance_per_s(usual, max(baseline.ended - baseline.begun, 1.0), ended - begun)
+    return rise is not None and rise / (ended - begun) > chance
+
+
+def _chance_per_s(usual: float, baseline_s: float, window_s: float) -> float:
+    """Return the rate over a window that is more than chance, for events at random moments of which so many a second
+    were seen in the baseline: a short one tells little, and asks for more.
+
+    M. D. Huffman, "An improved approximate two-sample Poisson test", Applied Statistics 33 (1984).
+    """
+    ratio = window_s / baseline_s
+    root = math.sqrt((usual * baseline_s + 3 / 8) * ratio) + _DEVIATIONS / 2 * math.sqrt(1 + ratio)
+    return (root**2 - 3 / 8) / window_s
 
 
 def _least(record: Record, parameters: Parameters) -> float:
@@ -208,6 +254,15 @@ def _summary(record: Record, bad: Sequence[Storm]) -> str:
     return (
         f"{shorten(who)}: up to {worst.worst:.3g} {_NOUNS[worst.measure]}/s, {times} in the baseline, from "
         f"{record.clock(min(one.begun for one in bad if one.begun is not None))} on{_after(record, worst)}"
+    )
+
+
+def _doubt(record: Record, doubtful: Sequence[Storm]) -> str:
+    worst = max(doubtful, key=lambda one: one.worst)
+    baseline, who = record.phases["baseline"], tuple(dict.fromkeys(one.node for one in doubtful))
+    return (
+        f"{shorten(who)}: up to {worst.worst:.3g} {_NOUNS[worst.measure]}/s "
+        f"may be chance: a baseline of {format_duration(round(baseline.ended - baseline.begun))} tells too little"
     )
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from math import comb
 from statistics import median
 from typing import Literal, get_args
@@ -32,7 +33,7 @@ _LEAST_CORES = 0.25
 Said = Literal["growth", "none", "undecided", "too short"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Series:
     """One figure in one life of a node in one phase, and what its trend says by itself."""
 
@@ -66,7 +67,7 @@ class Series:
             found.high <= self.threshold or (found.late <= self.threshold and self.step is not None)
         )
 
-    @property
+    @cached_property
     def step(self) -> Shape | None:
         """Its change after the warm-up, where that is a step or a spike."""
         found = shape(settled(self.points))

@@ -9,10 +9,17 @@ from math import inf
 from typing import Any
 
 from stressnet.checks.check import Check, Finding, Nothing
+from stressnet.faults.expect import MEASURES
+from stressnet.faults.fault import Fault
 from stressnet.plan import shorten
 from stressnet.record.record import Look, Record, Span
 from stressnet.record.rows import HostSample, NodeSample
 
+_GLIMPSE_S = 3.0
+"""What is over sooner may not be measured at all: the agent measures one fault on links after the other, and some
+probes take two seconds."""
+_UNSEEN_S = 4.0
+"""Of a shorter fault the half: the agent measures again after a second, which several faults at once make longer."""
 _LATE_S = 2.0
 """A look of the agent that comes so late: it, and the relays beside it, did not run when they should have."""
 _LATE_SHARE = 0.05
@@ -35,9 +42,9 @@ def faults_achieved(record: Record, _: Nothing) -> Finding:
         for event in record.events
         if event["event"] in ("step missed", "step failed")
     ]
-    amiss = [line for span in record.faults if (line := _amiss(record, span))]
+    amiss = [f"{span.step}: {span.fault.asked}: {why}" for span in record.faults if (why := _amiss(span))]
     silent = [span for span in record.faults if not span.achieved.get("figures") and not span.hits]
-    lines = (*missed, *amiss, *(f"{span.step}: {span.fault.asked}: not measured" for span in silent))
+    lines = (*missed, *amiss, *(f"{span.step}: {span.fault.asked}: {_silence(span)}" for span in silent))
     numbers = {
         "faults": len(record.faults),
         "missed": len(missed),
@@ -59,27 +66,48 @@ def faults_achieved(record: Record, _: Nothing) -> Finding:
     return Finding("pass", said, (), None, lines, numbers)
 
 
-def _amiss(record: Record, span: Span) -> str:
-    """Say what was wrong with a fault: that it ended too early, or that most of what was measured, or the last of it,
-    was far from what was asked."""
+def _amiss(span: Span) -> str:
+    """Say what was wrong with a fault: that it ended too early, that most of what was measured, or the last of it,
+    was far from what was asked, or that nobody looked for long."""
     if span.by == "agent":
-        seconds = (span.ended or span.begun) - span.begun
-        return f"{span.step}: {span.fault.asked}: it ended by itself after {seconds:.1f} s, before its time"
-    said = [_wrong(look) for look in span.looks]
+        return f"it ended by itself after {span.lasted_s:.1f} s, before its time"
+    said = [_wrong(span, look) for look in span.looks]
     wrong = [words for words in said if words]
     if wrong and (said[-1] or len(wrong) > len(said) / 2):
-        return f"{span.step}: {span.fault.asked}: {wrong[-1]}"
-    return ""
+        return wrong[-1]
+    return _unseen(span) if span.ended is not None and span.fault.kind in MEASURES else ""
 
 
-def _wrong(look: Look) -> str:
+def _unseen(span: Span) -> str:
+    """Say for how long nobody looked whether a fault was there: it may have been gone. It is fine where the agent
+    looked, and has told why it could not measure."""
+    if span.achieved.get("not_measured"):
+        return ""
+    if not span.achieved.get("figures"):
+        dropped = span.layer == "packet" and span.hits
+        known = dropped or span.lasted_s < _GLIMPSE_S
+        return "" if known else f"on for {span.lasted_s:.1f} s, and never measured"
+    if span.ended is None or span.measured_at is None:
+        return ""
+    unseen_s = span.ended - span.measured_at
+    if unseen_s <= max(_UNSEEN_S, span.lasted_s / 2):
+        return ""
+    return f"not measured any more in the last {unseen_s:.1f} s of {span.lasted_s:.1f} s"
+
+
+def _silence(span: Span) -> str:
+    why = span.achieved.get("not_measured")
+    return f"not measured: {why}" if why else "not measured"
+
+
+def _wrong(span: Span, look: Look) -> str:
     """Say what one look at a fault has found that is far from what was asked."""
     if look.state not in ("not achieved", "failed"):
         return ""
     failed = look.achieved.get("failed") or {}
     if look.state == "failed" or failed:
         return "; ".join(f"{node}: {why}" for node, why in list(failed.items())[:2]) or "not as asked"
-    figures = [one for one in look.achieved.get("figures", ()) if _far(one)]
+    figures = [one for one in look.achieved.get("figures", ()) if _far(one) or _lacks(span.fault, one)]
     return ", ".join(
         f"{one['name']}: asked {one['asked']:.4g}, found {one['found']:.4g}" for one in figures[:2]
     )
@@ -91,6 +119,16 @@ def _far(figure: Mapping[str, Any]) -> bool:
         return False
     return bool(
         figure["unit"] == "count" or abs(figure["found"] - figure["asked"]) > _FAR * abs(figure["asked"])
+    )
+
+
+def _lacks(fault: Fault, figure: Mapping[str, Any]) -> bool:
+    """Whether half of a latency, or more, is missing from a round trip, of which it may be a small part."""
+    own = fault.parameters.get(fault.kind) if fault.kind in ("latency", "delay") else None
+    return (
+        own is not None
+        and figure["unit"] == "duration"
+        and figure["found"] < figure["asked"] - float(own) / 2
     )
 
 

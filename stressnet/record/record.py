@@ -55,9 +55,16 @@ class Span:
     """What the agent said of it, whenever that was news."""
     achieved: Mapping[str, Any] = field(default_factory=dict)
     """The last that was measured while it was on."""
+    measured_at: float | None = None
+    """Unix time of the last figures; None where there are none, or they are read anew at every look."""
     hits: int = 0
     by: str = ""
     """What ended it: time, plan, end, itself or agent; "" while it is on."""
+
+    @property
+    def lasted_s(self) -> float:
+        """How long it was on; 0 while it is."""
+        return 0.0 if self.ended is None else self.ended - self.begun
 
     def on_at(self, at: float) -> bool:
         """Tell whether it was on at a time."""
@@ -135,6 +142,8 @@ class Record:
                 span.achieved = (
                     event["achieved"] or span.achieved
                 )  # of one that is over nothing is known any more
+                if event["achieved"].get("figures"):
+                    span.measured_at = event["achieved"].get("at")
                 span.hits = event["hits"]
             elif event["event"] == "fault over" and event["id"] in found:
                 found[event["id"]].ended = event["time"]
@@ -164,13 +173,10 @@ class Record:
     def metrics(self) -> Mapping[str, Mapping[str, Sequence[tuple[float, float]]]]:
         """By node and name of the series: (Unix time, sum over its labels)."""
         found: dict[str, dict[str, dict[float, float]]] = {}
-        try:
-            for at, node, series, value in read_metrics(self.path / runs.SAMPLES):
-                name = series.partition("{")[0]
-                sums = found.setdefault(node, {}).setdefault(name, {})
-                sums[at] = sums.get(at, 0.0) + value
-        except sqlite3.Error:
-            return {}
+        for at, node, series, value in self._told():
+            name = series.partition("{")[0]
+            sums = found.setdefault(node, {}).setdefault(name, {})
+            sums[at] = sums.get(at, 0.0) + value
         return {
             node: {name: list(sums.items()) for name, sums in series.items()}
             for node, series in found.items()
@@ -181,6 +187,12 @@ class Record:
             yield from read(self.path / runs.SAMPLES, kind)
         except sqlite3.Error:
             return  # nothing has been sampled yet
+
+    def _told(self) -> Iterable[tuple[float, str, str, float]]:
+        try:
+            return list(read_metrics(self.path / runs.SAMPLES))
+        except sqlite3.Error:
+            return ()
 
     def concerning(self, node: str, since: float, until: float) -> Iterator[Span]:
         """Yield the faults on a node or its links that were on in a time."""

@@ -189,7 +189,8 @@ def in_router(plan: Plan, work: Any) -> Any:
 def test_a_packet_fault_that_is_not_there_is_not_achieved(
     backend: str, tmp_path: Path, kind: str, given: dict[str, float], figure: str
 ) -> None:
-    """Its rule is taken away behind the agent's back: packets arrive, and the list says so."""
+    """Its rule is taken away behind the agent's back: packets arrive, the list says so, and it can be healed all the
+    same."""
     plan = quiet("contract-mg", backend, tmp_path)
 
     async def story() -> None:
@@ -199,6 +200,8 @@ def test_a_packet_fault_that_is_not_there_is_not_achieved(
             in_router(plan, lambda tables: tables.commit(rules))
             await becomes(net, name, "not achieved")
             assert not (await achieved(net, name))[figure]["holds"]
+            await call(net, "fault_heal", ids=[name])
+            await becomes(net, name, "healed")
 
     asyncio.run(story())
 

@@ -219,7 +219,7 @@ class TimelineRun:
         self.achieved[one.fault.id] = one.achieved
         now = asyncio.get_running_loop().time()
         before_at, before = self._noted.get(one.fault.id, (-_SEEN_S, None))
-        state = "on" if one.over else one.state
+        state = _last_state(one) if at_once else one.state
         news = (state, dict(one.achieved), one.hits)
         if news == before or (now < before_at + _SEEN_S and not at_once and before and state == before[0]):
             return
@@ -234,3 +234,14 @@ class TimelineRun:
             await call
         except AgentError:
             return
+
+
+def _last_state(one: Standing) -> str:
+    """Return the state in which a fault ends: of one that is over an agent says only that, and of one that it is about
+    to measure once more, that it is on."""
+    if one.state in ("not achieved", "failed"):
+        return one.state
+    if one.achieved.get("failed"):
+        return "failed"
+    holds = all(figure.get("holds", True) for figure in one.achieved.get("figures", ()))
+    return "on" if holds else "not achieved"

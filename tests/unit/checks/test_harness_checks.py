@@ -31,10 +31,71 @@ def test_no_faults_are_as_asked(making: Making) -> None:
 
 
 def test_a_fault_that_cannot_be_measured_is_said_to_be_so(making: Making) -> None:
-    making.fault("pause", 30, 40, nodes=["us-1"])
+    making.fault("restart", 30, 30, nodes=["us-1"], by="itself")
     finding = found(making.made(), "faults_achieved")
     assert (finding.outcome, finding.summary) == ("pass", "1 faults put on, which cannot be measured")
-    assert finding.lines == ("pause: pause: not measured",)
+    assert finding.lines == ("restart: restart: not measured",)
+
+
+def test_a_fault_that_could_be_measured_and_was_not_gives_no_verdict(making: Making) -> None:
+    """Nobody knows whether it was there."""
+    making.fault("partition", 30, 34, links=PAIR)
+    finding = found(making.made(), "faults_achieved")
+    assert finding.outcome == "inconclusive"
+    assert finding.summary == "partition: partition: on for 4.0 s, and never measured"
+
+
+def test_a_fault_with_a_reason_why_it_was_not_measured_counts_as_done(making: Making) -> None:
+    """The plan may do something to a link that lets no probe pass."""
+    unknown = {"at": 1_000_031.0, "figures": [], "not_measured": "us-2 does not run"}
+    making.fault("partition", 30, 40, links=PAIR, states=[(31, "on", unknown)])
+    finding = found(making.made(), "faults_achieved")
+    assert finding.outcome == "pass"
+    assert finding.lines == ("partition: partition: not measured: us-2 does not run",)
+
+
+def test_a_fault_that_is_over_soon_need_not_be_measured(making: Making) -> None:
+    making.fault("partition", 30, 32.8, links=PAIR)
+    assert found(making.made(), "faults_achieved").outcome == "pass"
+
+
+@pytest.mark.parametrize(("layer", "outcome"), [("packet", "pass"), ("stream", "inconclusive")])
+def test_packets_that_a_fault_dropped_are_a_witness(making: Making, layer: str, outcome: str) -> None:
+    """Connections that were opened while it was on are none: they tell nothing of what became of them."""
+    making.fault("drop", 30, 34, links=PAIR, layer=layer, states=[(31, "on", {})], hits=7)
+    assert found(making.made(), "faults_achieved").outcome == outcome
+
+
+@pytest.mark.parametrize(("measured", "outcome"), [(39.0, "inconclusive"), (41.0, "pass")])
+def test_a_fault_that_nobody_looked_at_for_half_of_its_time_gives_no_verdict(
+    making: Making, measured: float, outcome: str
+) -> None:
+    """What was there at its beginning may have been gone after it."""
+    seen = {**AS_ASKED, "at": 1_000_000.0 + measured}
+    making.fault("latency", 30, 50, links=PAIR, states=[(measured, "on", seen)])
+    assert found(making.made(), "faults_achieved").outcome == outcome
+
+
+def test_a_short_fault_was_measured_often_enough_once(making: Making) -> None:
+    seen = {**AS_ASKED, "at": 1_000_030.5}
+    making.fault("latency", 30, 34, links=PAIR, states=[(30.5, "on", seen)])
+    assert found(making.made(), "faults_achieved").outcome == "pass"
+
+
+def test_a_latency_that_is_a_small_part_of_a_round_trip_may_not_be_missing(making: Making) -> None:
+    """Of 100 ms asked, 80 are of regions: to find 85 is a fault that is hardly there."""
+    for parameters, outcome in (({"latency": 0.02}, "inconclusive"), ({"latency": 0.1}, "pass")):
+        making.fault(
+            "latency",
+            30,
+            34,
+            links=PAIR,
+            states=[(31, "not achieved", looked(0.085, False))],
+            parameters=parameters,
+        )
+        assert found(making.made(), "faults_achieved").outcome == outcome
+        making.phases()
+        making.events = [event for event in making.events if event["event"] == "phase"]
 
 
 def test_a_fault_that_is_not_as_asked_gives_no_verdict(making: Making) -> None:

@@ -46,7 +46,7 @@ def test_who_calls_ten_times_as_often_is_named(quiet: Making) -> None:
     quiet.looks["us-2"] = opening(lambda at: 0.4 if at < 40 else 4.0)
     finding = found(quiet.made(), "discovery_storm")
     assert (finding.outcome, finding.nodes) == ("fail", ("us-2",))
-    assert finding.at == pytest.approx(BEGUN + 42, abs=1.5)
+    assert finding.at == pytest.approx(BEGUN + 43.5, abs=1.5)
     assert finding.summary.startswith(
         "us-2: up to 4 connection attempts/s, 10 times in the baseline, from +0:2"
     )
@@ -77,7 +77,24 @@ def test_a_short_burst_is_no_storm(quiet: Making) -> None:
     """Over the window it is little."""
     quiet.looks["us-2"] = opening(lambda at: 8.0 if 40 <= at < 40.5 else 0.4)
     assert found(quiet.made(), "discovery_storm").outcome == "pass"
-    assert found(quiet.made(), "discovery_storm", window="500ms").outcome == "fail"
+    assert found(quiet.made(), "discovery_storm", window="500ms", at_least="1/s").outcome == "fail"
+
+
+def test_what_may_be_chance_is_not_decided(quiet: Making) -> None:
+    """Nine calls in five seconds may come to a node that makes two on average; a plan may say otherwise."""
+    quiet.looks["us-2"] = opening(lambda at: 2.2 if 40 <= at < 44 else 0.4)
+    finding = found(quiet.made(), "discovery_storm", times_baseline=3)
+    assert finding.outcome == "inconclusive"
+    assert finding.summary.endswith("may be chance: a baseline of 10s tells too little")
+    assert found(quiet.made(), "discovery_storm", times_baseline=3, at_least="1/s").outcome == "fail"
+
+
+def test_a_long_baseline_tells_more(quiet: Making) -> None:
+    """The same rate may be chance beside ten seconds, and is a storm beside fifty."""
+    quiet.looks["us-2"] = opening(lambda at: 2.6 if 70 <= at < 76 else 0.4)
+    assert found(quiet.made(), "discovery_storm").outcome == "inconclusive"
+    quiet.phases(settle=0, baseline=10, timeline=60, observe=80, over=100)
+    assert found(quiet.made(), "discovery_storm").outcome == "fail"
 
 
 def test_many_times_next_to_nothing_is_no_storm(quiet: Making) -> None:

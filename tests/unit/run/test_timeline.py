@@ -243,10 +243,32 @@ def test_figures_are_noted_when_they_are_news(trial: Trial) -> None:
         await asyncio.sleep(10)
         net.measure("on", [{"name": "x", "found": 1}])
         await asyncio.sleep(20)
-        net.measure("not achieved", [{"name": "x", "found": 2}])
+        net.measure("not achieved", [{"name": "x", "found": 2, "holds": False}])
 
     trial.run(fault("cut", When(time_s=5.0), 40.0), beside=measure)
-    assert [event["state"] for event in trial.events("fault seen")] == ["on", "on", "not achieved", "on"]
+    assert [event["state"] for event in trial.events("fault seen")] == ["on", "on", "not achieved"]
+
+
+def test_a_fault_that_was_not_as_asked_when_it_ended_is_not_said_to_have_been(trial: Trial) -> None:
+    """Of one that is over an agent says only that it is: what counts is the last that was measured."""
+
+    async def measure(net: MemoryNet) -> None:
+        await asyncio.sleep(10)
+        net.measure("not achieved", [{"name": "x", "found": 2, "holds": False}])
+
+    trial.run(fault("cut", When(time_s=5.0), 40.0), beside=measure)
+    assert [event["state"] for event in trial.events("fault seen")] == ["on", "not achieved"]
+
+
+def test_a_first_attempt_that_was_not_as_asked_counts_where_no_other_came(trial: Trial) -> None:
+    """An agent measures again what is not as asked; a fault that is healed before was what is known of it."""
+
+    async def measure(net: MemoryNet) -> None:
+        await asyncio.sleep(10)
+        net.measure("on", [{"name": "x", "found": 2, "holds": False}])
+
+    trial.run(fault("cut", When(time_s=5.0), None), beside=measure, duration_s=20.0)
+    assert [event["state"] for event in trial.events("fault seen")][-1] == "not achieved"
 
 
 def test_thirty_days_of_faults_take_seconds(trial: Trial) -> None:
