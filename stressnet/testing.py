@@ -69,6 +69,8 @@ class MemoryNet:
         self.seen = Seen({node.name: {"state": "ready", "height": 0, "peers": 1} for node in plan.nodes})
         """What `look` returns; a test changes it."""
         self.metrics: dict[str, dict[str, float]] = {}
+        self.figures: Sequence[Mapping[str, Any]] = ()
+        """What is measured of each fault as soon as it is on."""
         self.refuses = ""
         """Why the next fault is refused; empty: it is not."""
         self.silent = False
@@ -110,12 +112,15 @@ class MemoryNet:
         self._next += 1
         momentary = self._kinds[fault.kind].momentary
         self._faults[fault.id] = Standing(
-            fault, "ended" if momentary else "on", now, now if momentary else 0.0, {}, 0
+            fault, "ended" if momentary else "on", now, now if momentary else 0.0, self._achieved(), 0
         )
         if wish.held:
             self._lease[fault.id] = now + LEASE_S
         self.log.append((now, "on", fault.asked))
         return fault, ()
+
+    def _achieved(self) -> dict[str, Any]:
+        return {"figures": list(self.figures)} if self.figures else {}
 
     async def take_off(self, ids: Sequence[str]) -> None:
         """Heal those of these faults that are on."""

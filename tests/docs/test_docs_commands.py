@@ -20,7 +20,9 @@ from needs import require
 
 from stressnet.images import relay
 
-pytestmark = pytest.mark.timeout(900)  # the first test waits until all pages have been read, and some run plans
+pytestmark = pytest.mark.timeout(
+    900
+)  # the first test waits until all pages have been read, and some run plans
 _PATIENCE_S = 120
 _READERS = 4
 _TYPED = {page: [block for block in blocks(page) if block.language in ("console", "sh")] for page in pages()}

@@ -32,6 +32,10 @@ BEGUN = 1_000_000_000.0
 """Unix time of second 0."""
 
 
+STANDS_STILL = {"name": "processes that run", "unit": "count", "asked": 0, "found": 0, "of": 1, "holds": True}
+"""What an agent finds of a node that is paused."""
+
+
 def small_plan() -> Plan:
     """Two nodes are enough to soak."""
     plan = some_plan()
@@ -90,6 +94,7 @@ class MemoryPlace:
             self.refuses -= 1
             raise StageError("it does not come up")
         self.net = MemoryNet(self._plan)
+        self.net.figures = (STANDS_STILL,)
 
     async def calm(self) -> None:
         self.done.append("calm")
