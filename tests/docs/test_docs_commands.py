@@ -95,10 +95,11 @@ class Reader:
 
     def _start(self, command: str, where: str) -> None:
         """Start a command and wait until it has said something."""
-        process = self._popen(command, stdout=subprocess.PIPE)
+        process = self._popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         self._background.append(process)
         assert process.stdout is not None
-        assert process.stdout.readline(), f"{where}\nended at once"
+        if not process.stdout.readline():
+            raise AssertionError(f"{where}\nended at once:\n{process.communicate(timeout=_PATIENCE_S)[1]}")
 
     def _run_for(self, seconds: float, command: str, where: str, wanted: Sequence[int]) -> None:
         process = self._popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
