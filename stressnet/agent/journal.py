@@ -28,17 +28,3 @@ class Journal:
                 file.write(json.dumps({**line, **particulars}, ensure_ascii=False) + "\n")
         except OSError as error:
             complain(f"the journal cannot be written: {error}; lost: {line} {particulars}")
-
-    def events(self) -> list[dict[str, Any]]:
-        """Return all events; a torn last line is passed over."""
-        events = []
-        try:
-            lines = self._path.read_text(encoding="utf-8", errors="replace").splitlines()
-        except FileNotFoundError:
-            return []
-        for line in lines:
-            try:
-                events.append(json.loads(line))
-            except ValueError:
-                continue
-        return events

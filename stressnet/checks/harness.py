@@ -9,6 +9,7 @@ from math import inf
 from typing import Any
 
 from stressnet.checks.check import Check, Finding, Nothing
+from stressnet.checks.series import of_one_life
 from stressnet.faults.expect import MEASURES
 from stressnet.faults.fault import Fault
 from stressnet.plan import shorten
@@ -219,7 +220,7 @@ def _ours(record: Record) -> Steps:
     """Return the CPU seconds that nodes used."""
     return sorted(
         (after.monotonic, max(0.0, after.cpu_s - before.cpu_s))
-        for before, after in _lives(record)
+        for before, after in _pairs(record)
         if before.cpu_s is not None and after.cpu_s is not None
     )
 
@@ -228,17 +229,17 @@ def _waits(record: Record) -> Steps:
     """Return the share of the time that each node waited for a CPU."""
     return sorted(
         (after.monotonic, (after.cpu_wait_s - before.cpu_wait_s) / (after.monotonic - before.monotonic))
-        for before, after in _lives(record)
+        for before, after in _pairs(record)
         if before.cpu_wait_s is not None
         and after.cpu_wait_s is not None
         and after.monotonic > before.monotonic
     )
 
 
-def _lives(record: Record) -> Iterator[tuple[NodeSample, NodeSample]]:
+def _pairs(record: Record) -> Iterator[tuple[NodeSample, NodeSample]]:
     """Yield looks at nodes that follow each other in one life of a node."""
     for looks in record.nodes.values():
-        yield from (pair for pair in pairwise(looks) if pair[0].pid == pair[1].pid)
+        yield from of_one_life(looks)
 
 
 def _between(steps: Steps, since: float, until: float) -> list[float]:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from itertools import pairwise
 
 from stressnet.checks.progress import IN_STEP, STEP_S, Heights, heights
+from stressnet.checks.series import of_one_life
 from stressnet.record.record import Record
 
 MEASURES: Mapping[str, str] = {
@@ -75,8 +75,8 @@ def _spent(record: Record, field: str) -> float | None:
         return None
     total, known = 0.0, False
     for rows in record.nodes.values():
-        for before, after in pairwise([row for row in rows if row.at >= timeline.begun]):
+        for before, after in of_one_life([row for row in rows if row.at >= timeline.begun]):
             less, more = getattr(before, field), getattr(after, field)
-            if less is not None and more is not None and before.pid == after.pid:
+            if less is not None and more is not None:
                 total, known = total + max(0.0, more - less), True
     return total if known else None

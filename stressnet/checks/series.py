@@ -14,6 +14,11 @@ Step = tuple[float, float, float]
 """(begun, ended, rise)."""
 
 
+def of_one_life(looks: Sequence[NodeSample]) -> Iterator[tuple[NodeSample, NodeSample]]:
+    """Yield looks that follow each other while the same process of a node lives."""
+    return (pair for pair in pairwise(looks) if pair[0].pid == pair[1].pid)
+
+
 def steps(points: Points, looks: Sequence[NodeSample]) -> Iterator[Step]:
     """Yield how much a figure rose between two looks; where the node was started in between, it counts from 0."""
     times = [look.at for look in looks]

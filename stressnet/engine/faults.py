@@ -25,8 +25,8 @@ from stressnet.spec.selectors import Observation
 from stressnet.spec.targets import Aim, Links, Targets
 
 LEASE_S = 10.0
-_RENEWALS = 4
-"""Signs of life within a lease: an agent that is being started again misses one or two."""
+RENEW_S = LEASE_S / 4
+"""Between two signs of life: an agent that is being started again misses one or two."""
 _HINTS = ("`stressnet fault kinds` lists faults and their parameters",)
 
 
@@ -168,7 +168,7 @@ async def hold(backend: Backend, name: str) -> None:
             except AgentError:  # one that has died is started again; without a net there is nothing to hold
                 if time.monotonic() > renewed + LEASE_S:
                     raise
-            await asyncio.sleep(LEASE_S / _RENEWALS)
+            await asyncio.sleep(RENEW_S)
     except asyncio.CancelledError:
         await asyncio.shield(_heal_quietly(backend, name))
         raise

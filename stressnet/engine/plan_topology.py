@@ -8,7 +8,6 @@ from pathlib import Path
 
 from stressnet.compile import check_programs, compile_plan, meaning_of
 from stressnet.errors import InputError, UsageError
-from stressnet.faultplan.read import is_fault_plan
 from stressnet.plan import Backend, Plan
 from stressnet.spec.kinds import Kinds, LoadedKind
 from stressnet.spec.load import Loaded, load
@@ -29,6 +28,8 @@ def plan_topology(
     try:
         loaded = load(file, sets, also=lambda rest: meaning_of(rest, known))
     except InputError:
+        from stressnet.faultplan.read import is_fault_plan  # with all checks, which a right file does without
+
         if is_fault_plan(file):
             hint = f"`stressnet run {file}` brings up the net of a fault plan"
             raise UsageError(f"{file} is a fault plan, and a topology is wanted", hints=(hint,)) from None

@@ -13,7 +13,7 @@ from stressnet.engine.explain import exit_code, explain
 from stressnet.errors import AgentError
 from stressnet.plan import Node, Plan, shorten
 
-_IN_STEP = 2
+IN_STEP = 2
 """Nodes this many blocks apart or less count as at the same height: a block takes its time to travel."""
 
 
@@ -58,7 +58,7 @@ class NetStatus:
     def synced(self) -> bool:
         """Tell whether every node is ready and at the same height, give or take a block on its way."""
         measured = [node.lag for node in self.nodes if node.lag is not None]
-        return self.all_ready() and bool(measured) and max(measured) <= _IN_STEP and (self.highest or 0) > 0
+        return self.all_ready() and bool(measured) and max(measured) <= IN_STEP and (self.highest or 0) > 0
 
     def count(self) -> dict[str, int]:
         """Return how many nodes are in each state."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import pairwise
@@ -193,12 +193,6 @@ class Record:
             return list(read_metrics(self.path / runs.SAMPLES))
         except sqlite3.Error:
             return ()
-
-    def concerning(self, node: str, since: float, until: float) -> Iterator[Span]:
-        """Yield the faults on a node or its links that were on in a time."""
-        for span in self.faults:
-            if span.begun < until and (span.ended is None or span.ended > since) and span.concerns(node):
-                yield span
 
     def within(self, node: str, phase: str) -> Sequence[NodeSample]:
         """Return the looks at a node in a phase; none where it has not begun."""

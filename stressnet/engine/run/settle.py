@@ -7,7 +7,7 @@ from contextlib import aclosing
 
 from stressnet.backends.base import Backend
 from stressnet.engine.run.scenario import Settling
-from stressnet.engine.status import NetStatus, watch
+from stressnet.engine.status import IN_STEP, NetStatus, watch
 from stressnet.plan import Plan
 from stressnet.spec.units import format_duration
 
@@ -39,7 +39,7 @@ def _missing(status: NetStatus, settling: Settling) -> str:
     low = [node.node for node in running if settling.height and (node.height or 0) < settling.height]
     if low:
         return f"{low[0]} had not reached height {settling.height}"
-    behind = [node.node for node in running if node.lag is None or node.lag > 2]
+    behind = [node.node for node in running if node.lag is None or node.lag > IN_STEP]
     if settling.synced and (behind or not status.highest):
         return f"{behind[0] if behind else 'the net'} was not in step"
     return ""

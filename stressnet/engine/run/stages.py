@@ -122,7 +122,7 @@ def _judged(path: Path, scenario: Scenario) -> Verdict:
     record = Record(path)
     verdict = judge(record, scenario.checks)
     write_verdict(record, verdict)
-    (path / runs.REPORT).write_text(render(page_of(record, verdict)), encoding="utf-8")
+    runs.write_text(path / runs.REPORT, render(page_of(record, verdict)))
     return verdict
 
 

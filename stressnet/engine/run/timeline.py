@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from typing import Any
 
-from stressnet.engine.faults import LEASE_S, Standing, Wish
+from stressnet.engine.faults import LEASE_S, RENEW_S, Standing, Wish
 from stressnet.engine.run.net import Net
 from stressnet.engine.run.waiting import Missed, wait_for
 from stressnet.errors import AgentError, StressnetError
@@ -197,7 +197,7 @@ class TimelineRun:
     async def _renew(self) -> None:
         while await self._some_on.wait():
             await self._try(self._net.renew(list(self.on)))
-            await asyncio.sleep(LEASE_S / 4)
+            await asyncio.sleep(RENEW_S)
 
     async def _look(self) -> None:
         while await self._some_on.wait():

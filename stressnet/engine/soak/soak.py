@@ -307,9 +307,7 @@ class Soak:
         amount = Amount(outcome, reason, self._state, self._changes, night)
         runs.write_json(self._folder / runs.VERDICT, amount.to_raw())
         text = summary(self._folder, {**self._facts(), "for_s": self._order.for_s}, amount, self._good)
-        partial = self._folder / f".{SUMMARY}.partial"
-        partial.write_text(text, encoding="utf-8")
-        partial.replace(self._folder / SUMMARY)
+        runs.write_text(self._folder / SUMMARY, text)
         return amount
 
     def _facts(self) -> Any:
