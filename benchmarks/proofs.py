@@ -1,6 +1,6 @@
 """How often the variants of the plans in faults/ give the verdicts that they should give.
 
-python -m benchmarks.proofs [PLAN ...] --runs 20 [--backend netns|docker] [--at-once 4] [--out DIR]
+python -m benchmarks.proofs [PLAN ...] --runs 20 [--backend netns|docker] [--at-once auto] [--out DIR]
 
 Runs `stressnet prove` for one plan after the other, and prints a row for each variant: k of n with the 95 % interval,
 and how long a run took.
@@ -24,7 +24,7 @@ from stressnet.spec.units import format_percent
 
 def _proven(plan: str, options: argparse.Namespace, out: Path) -> dict[str, Any]:
     command = [sys.executable, "-m", "stressnet", "prove", plan, "--json"]
-    command += ["--runs", str(options.runs), "--at-once", str(options.at_once)]
+    command += ["--runs", str(options.runs), "--at-once", options.at_once]
     command += ["--backend", options.backend, "--out", str(out)]
     command += ["--keep-records"] if options.out else []
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
@@ -53,7 +53,7 @@ def main() -> None:
     )
     parser.add_argument("--runs", type=int, default=20)
     parser.add_argument("--backend", choices=("netns", "docker"), default="netns")
-    parser.add_argument("--at-once", type=int, default=4)
+    parser.add_argument("--at-once", default="auto")
     parser.add_argument(
         "--out", type=Path, help="Folder of records, which are kept; default: one that is removed."
     )

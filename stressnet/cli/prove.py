@@ -19,6 +19,22 @@ if TYPE_CHECKING:
     from stressnet.engine.prove import Done, Proof, Turn
     from stressnet.engine.run.scenario import Scenario
 
+AUTO = "auto"
+_MOST = 32
+"""Runs that `auto` has at one time, where the CPUs stay idle for all of them."""
+
+
+class AtOnce(click.ParamType):  # type: ignore[type-arg]  # generic only in the newest click
+    """A number of runs, or `auto`."""
+
+    name = "[1<=x<=64|auto]"
+
+    def convert(
+        self, value: Any, parameter: click.Parameter | None, context: click.Context | None
+    ) -> int | str:
+        """Return the number, or AUTO."""
+        return AUTO if value == AUTO else click.IntRange(1, 64).convert(value, parameter, context)
+
 
 @click.command("prove", short_help="Run a fault plan many times, and say how sure its verdicts are.")
 @run_options
@@ -34,10 +50,10 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--at-once",
-    type=click.IntRange(1, 64),
+    type=AtOnce(),
     default=1,
     show_default=True,
-    help="How many runs go on at one time.",
+    help="How many runs go on at one time; `auto`: another begins when the CPUs of this machine are idle enough.",
 )
 @click.option(
     "--at-least",
@@ -57,7 +73,7 @@ def command(
     out: Path,
     variants: tuple[str, ...],
     runs: int,
-    at_once: int,
+    at_once: int | str,
     at_least: float,
     keep_records: bool,
     as_json: bool,
@@ -76,6 +92,7 @@ def command(
     from stressnet.cli.prove_text import print_proof
     from stressnet.cli.terminal import print_json
     from stressnet.engine.prove import Prover
+    from stressnet.engine.room import wait_for_room
     from stressnet.engine.run.stages import Asked
     from stressnet.errors import StressnetError
     from stressnet.record.runs import PROOF, new_proof, write_json
@@ -97,10 +114,11 @@ def command(
         write_json(folder / PROOF, {**facts, **_found(prover.proof)})
         screen.over(done)
 
-    prover = Prover(expected, runs, do, share=at_least, told=told)
+    room = wait_for_room if at_once == AUTO else None
+    prover = Prover(expected, runs, do, share=at_least, told=told, room=room)
     try:
         with ProveScreen(prover.proof, runs) as screen:
-            proof = asyncio.run(prover.run(at_once))
+            proof = asyncio.run(prover.run(_MOST if at_once == AUTO else int(at_once)))
     except StressnetError:
         with suppress(OSError):
             folder.rmdir()  # it came to nothing

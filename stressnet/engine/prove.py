@@ -144,12 +144,19 @@ class Prover:
         *,
         share: float = 0.95,
         told: Callable[[Done], None] = lambda done: None,
+        room: Callable[[Callable[[], bool]], Awaitable[None]] | None = None,
     ) -> None:
-        """`expected`: the verdict of each variant. `do` does one run. `told` hears of each that is over."""
+        """`expected`: the verdict of each variant. `do` does one run. `told` hears of each that is over.
+
+        `room` is waited for before a run begins beside others; it is given what tells whether there still are others.
+        """
         self.proof = Proof({name: Tally(name, verdict) for name, verdict in expected.items()}, share)
         self._turns = deque(Turn(name, number + 1) for number in range(runs) for name in expected)
         self._do = do
         self._told = told
+        self._room = room
+        self._going = 0
+        self._door = asyncio.Lock()
 
     async def run(self, at_once: int = 1) -> Proof:
         """Do all runs; where it is cancelled, wait until those that go on are undone, and return what there is.
@@ -167,14 +174,27 @@ class Prover:
         return self.proof
 
     async def _work(self) -> None:
-        while self._turns:
-            done = await self._do(self._turns.popleft())
+        while turn := await self._next():
+            try:
+                done = await self._do(turn)
+            finally:
+                self._going -= 1
             if self._cancelled():
                 return  # a run that is interrupted comes to an orderly end, but its verdict says nothing
             if done.error and not any(tally.done for tally in self.proof.tallies.values()):
                 raise done.error
             self.proof.tallies[done.turn.variant].done.append(done)
             self._told(done)
+
+    async def _next(self) -> Turn | None:
+        """Return the run that begins now; None where all have begun."""
+        async with self._door:
+            if self._room is not None and self._turns:
+                await self._room(lambda: bool(self._going))
+            if not self._turns:
+                return None
+            self._going += 1
+            return self._turns.popleft()
 
     def _cancelled(self) -> bool:
         task = asyncio.current_task()

@@ -85,7 +85,7 @@ class Watch:
                 if not await asyncio.to_thread(self._room, _GROWTH * size):
                     self._lose("there is no room for them")
                     return
-                await asyncio.to_thread(self._opened().absorb, copy)
+                await _to_its_end(lambda: self._opened().absorb(copy))
         except StressnetError as error:  # an agent that is just being started again
             if error.message != self._failing:
                 self._journal.note("samples not fetched", why=error.message)
@@ -122,3 +122,16 @@ class Watch:
         """Close the record's file of samples."""
         if self._samples is not None:
             self._samples.close(alone=True)
+
+
+async def _to_its_end(work: Callable[[], None]) -> None:
+    """Work in a thread; return, or be cancelled, only when it is done.
+
+    A thread cannot be stopped, and others use afterwards what it works on.
+    """
+    working = asyncio.ensure_future(asyncio.to_thread(work))
+    try:
+        await asyncio.shield(working)
+    except asyncio.CancelledError:
+        await asyncio.wait([working])
+        raise

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import pytest
 
@@ -56,6 +56,32 @@ def test_so_many_go_on_at_once_and_never_more() -> None:
     found = asyncio.run(Prover(EXPECTED, 5, do).run(at_once=3))
     assert most == 3
     assert [len(tally.done) for tally in found.tallies.values()] == [5, 5]
+
+
+def test_a_run_begins_beside_others_when_there_is_room() -> None:
+    """Each waits for room, one after the other, and is told when nothing goes on any more that it could disturb."""
+    said: list[str] = []
+
+    async def room(is_needed: Callable[[], bool]) -> None:
+        said.append("waits beside others" if is_needed() else "waits for nobody")
+        for _ in range(20):
+            await asyncio.sleep(0)
+        said.append("not needed" if not is_needed() else "needed")
+
+    async def do(turn: Turn) -> Done:
+        said.append(f"begins {turn.variant} {turn.number}")
+        for _ in range(9):
+            await asyncio.sleep(0)
+        said.append("over")
+        return done(turn)
+
+    found = asyncio.run(Prover({"bug": "fail"}, 2, do, room=room).run(at_once=3))
+    assert said == [
+        *("waits for nobody", "not needed", "begins bug 1"),
+        *("waits beside others", "over", "not needed", "begins bug 2"),
+        "over",
+    ]
+    assert len(found.tallies["bug"].done) == 2
 
 
 @pytest.mark.parametrize(
