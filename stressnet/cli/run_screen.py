@@ -56,7 +56,7 @@ class RunScreen:
         lasts = format_duration(
             round(one.settling.baseline_s + one.timeline.duration_s + one.timeline.observe_s)
         )
-        self._say(f"{what}: {len(one.plan.nodes)} nodes on {one.plan.backend}, some {lasts}")
+        self._say(f"{what}: {len(one.plan.nodes)} nodes on {one.plan.backend}, {lasts} once they are up")
 
     def phase(self, name: str, seconds: float) -> None:
         """Say what begins, after all that was before."""
