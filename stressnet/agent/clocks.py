@@ -7,7 +7,7 @@ nodes, and takes away what no fault accounts for.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
@@ -102,29 +102,23 @@ class Clocks:
             figure = self._figure(name).to_raw() if offsets else {}
             self._note("clock found", node=name, why=list(found.why.values()), **figure)
 
-    async def look(self, faults: Sequence[Fault]) -> dict[str, Presence]:
+    async def look(self, faults: Sequence[Fault], killed: Collection[str]) -> dict[str, Presence]:
         """Return of each of these faults which nodes do not have the time that all on them amount to, as their main
-        processes have it: those that they start have it a moment later."""
+        processes have it: those that they start have it a moment later. `killed` are nodes that are to be down."""
         async with self._lock:
             names = {name for fault in faults for name in fault.nodes} & self._there
             mains = {name: pid for name in names - self._pending if (pid := self._pid_of(name))}
             found = await asyncio.to_thread(_offsets, mains)
-            wanted = dict(self._wanted)
-        return {
-            fault.id: Presence(
-                [
-                    f"{name}: its clock is not ahead by {wanted.get(name, 0) * MICROSECOND:g} s"
-                    for name in fault.nodes
-                    if name in found and found[name] != wanted.get(name, 0)
-                ],
-                [
-                    f"{name}: nothing is known of its clock just now"
-                    for name in fault.nodes
-                    if name not in found
-                ],
-            )
-            for fault in faults
-        }
+        return {fault.id: self._presence(fault, found, killed) for fault in faults}
+
+    def _presence(self, fault: Fault, found: Mapping[str, int | None], killed: Collection[str]) -> Presence:
+        wanted = {name: self._wanted.get(name, 0) for name in fault.nodes}
+        wrong = [name for name in fault.nodes if name in found and found[name] != wanted[name]]
+        unknown = [name for name in fault.nodes if name not in found and name not in killed]
+        return Presence(
+            [f"{name}: its clock is not ahead by {wanted[name] * MICROSECOND:g} s" for name in wrong],
+            [f"{name}: nothing is known of its clock just now" for name in unknown],
+        )
 
     def failures(self, fault: Fault) -> dict[str, str]:
         """Return why nodes of a fault do not have the clock that they should have, by node."""

@@ -97,8 +97,9 @@ class NodeFaults:
         """Return what is there of each of these faults."""
         of_clocks = [fault for fault in faults if fault.kind == "clock"]
         others = [fault for fault in faults if fault.kind != "clock"]
-        found = await self.clocks.look(of_clocks) if of_clocks else {}
-        return found | await asyncio.to_thread(self._presence.look, others, frozenset(self._killed))
+        killed = frozenset(self._killed)
+        found = await self.clocks.look(of_clocks, killed) if of_clocks else {}
+        return found | await asyncio.to_thread(self._presence.look, others, killed)
 
     async def restart(self, fault: Fault) -> None:
         """Stop nodes as their kinds say, and start them again with what they had written.

@@ -44,6 +44,7 @@ PACKETS: list[tuple[str, dict[str, float], str, float]] = [
     ("partition", {}, "packets passed", 0.0),
     ("reject", {}, "packets passed", 0.0),
     ("drop", {"probability": 0.9}, "dropped", 0.9),
+    ("drop", {"probability": 1.0}, "packets passed", 0.0),
 ]
 
 
