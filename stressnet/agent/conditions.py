@@ -69,8 +69,9 @@ class Ruled:
 
     def __init__(self, tables: nft.Nftables, leading: Mapping[str, int]) -> None:
         """`leading` says how many rules each chain has that leads packets to what holds on their link."""
-        self._rules = rules(tables, TABLE)
-        self._leads = all(self._rules[name] >= count for name, count in leading.items())
+        there = rules(tables, TABLE)
+        self._leads = all(there[name] >= count for name, count in leading.items())
+        self._whole = {name for name, count in there.items() if count >= sum(1 for _ in _rules(name))}
         self._conditions = verdicts(tables, TABLE, "conditions")
         self._cuts = verdicts(tables, TABLE, "cuts")
         self._classes = values(tables, TABLE, "classes")
@@ -86,5 +87,5 @@ class Ruled:
             self._leads
             and self._conditions.get(key) == way
             and (way != CUT or self._cuts.get(key) == way)
-            and self._rules[way] >= sum(1 for _ in _rules(way))
+            and way in self._whole
         )

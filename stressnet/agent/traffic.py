@@ -52,6 +52,8 @@ class Traffic:
         gone needs none."""
         queued = {pair: packet for pair, packet in wanted.items() if qdisc.is_queued(packet)}
         places = {pair: self._interface_of(pair[1]) for pair in queued if self._is_there(pair[1])}
+        if not places:
+            return {}
         there = qdisc.Queues(self._route, places.values())
         return {
             pair: there.lack(interface, self._numbers.get(pair, 0), queued[pair])
