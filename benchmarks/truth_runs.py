@@ -193,7 +193,7 @@ STORIES = {
         sabotage=_let_go_on,
         after_s=2.5,
     ),
-    "limit of CPU raised": Story(
+    "cpu limit raised": Story(
         "not pass",
         "{name: slow, at: 2s, fault: cpu, on: explorer-1, cpu: 0.5, for: 4s}",
         sabotage=_raise_limit,
