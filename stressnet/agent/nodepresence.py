@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Sequence
 
 from stressnet.agent import cgroups
+from stressnet.agent.cgroups import Groups
 from stressnet.agent.processes import families, stat
 from stressnet.agent.runtime import Runtime
 from stressnet.faults.fault import Fault
@@ -60,19 +61,27 @@ class NodePresence:
 
     def _squeezed(self, fault: Fault, names: Sequence[str]) -> Words:
         asked = float(fault.parameters[fault.kind])
-        read, room = cgroups.cpu_limit, _CPU_STEP
-        if fault.kind == "memory":
-            read, room = cgroups.memory_limit, TOLERANCES["memory"].around(asked)
         for name in names:
-            groups = self._runtime.groups(name)
             try:
-                found = read(groups) if groups else 0.0
+                why = _lack(self._runtime.groups(name), fault.kind, asked, self._pid_of(name))
             except OSError:
                 yield "unseen", f"{name} has ended"
-                continue
-            # Another fault, or the plan, may leave it even less.
-            if not 0 < found <= asked + room:
-                yield "missing", f"{name}: {f'a limit of {found:g}' if found else 'no limit'} of {fault.kind}"
+            else:
+                yield from [("missing", f"{name}: {why}")] if why else []
+
+
+def _lack(groups: Groups | None, kind: str, asked: float, pid: int) -> str:
+    """Return what a node's groups lack of a limit, empty where a process of it is held by no more than what is asked:
+    another fault, or the plan, may leave it even less."""
+    if groups is None:
+        return "no control group"
+    if kind == "cpu":
+        folder, found, room = groups.cpu, cgroups.cpu_limit(groups), _CPU_STEP
+    else:
+        folder, found, room = groups.memory, cgroups.memory_limit(groups), TOLERANCES["memory"].around(asked)
+    if not 0 < found <= asked + room:
+        return f"{f'a limit of {found:g}' if found else 'no limit'} of {kind}"
+    return "" if str(pid) in (folder / "cgroup.procs").read_text().split() else "not in its control group"
 
 
 def _presence(words: Words) -> Presence:

@@ -241,6 +241,12 @@ async def more_memory(net: Backend, plan: Plan) -> None:
     (found.memory / ("memory.max" if found.version_2 else "memory.limit_in_bytes")).write_text(str(1 << 30))
 
 
+async def moved_out(net: Backend, plan: Plan) -> None:
+    found = await test_squeezes.group(plan, net, "a")
+    for pid in found.members():
+        (found.cpu.parent / "cgroup.procs").write_text(str(pid))
+
+
 UNDONE: list[tuple[str, Callable[[Backend, Plan], Awaitable[None]], list[str]]] = [
     ("partition", without(flush("stressnet", "conditions")), ["a > b: no rule", "b > a: no rule"]),
     ("partition", without(flush("stressnet", "cuts")), ["a > b: no rule", "b > a: no rule"]),
@@ -251,6 +257,7 @@ UNDONE: list[tuple[str, Callable[[Backend, Plan], Awaitable[None]], list[str]]] 
     ("bandwidth", another_toxic, ["a > b: no bandwidth upstream"]),
     ("pause", goes_on, ["a: 1 of "]),
     ("cpu", more_cpu, ["a: a limit of 0.5 of cpu"]),
+    ("cpu", moved_out, ["a: not in its control group"]),
     ("memory", more_memory, ["a: a limit of 1.07374e+09 of memory"]),
 ]
 
