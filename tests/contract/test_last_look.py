@@ -99,6 +99,8 @@ def test_every_kind_is_in_place_when_it_is_healed(backend: str, tmp_path: Path) 
             for kind in KINDS.values():
                 name = await kind.put(net)
                 assert await healed(net, name) == [IN_PLACE], kind.name
+            name = await put(net, "latency", AB, BA, latency=0.05, connections="new")
+            assert await healed(net, name) == [IN_PLACE]
             await until(lambda: runs(net, "a"))
 
     asyncio.run(story())
