@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import struct
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -191,16 +192,16 @@ def without(*messages: bytes) -> Callable[[Backend, Plan], Awaitable[None]]:
     return undo
 
 
-async def without_rules(_: Backend, plan: Plan) -> None:
-    """As `nft flush table ip stressnet` does it: maps stay, and nothing asks them any more."""
+def without_rules(chain: str = "") -> Callable[[Backend, Plan], Awaitable[None]]:
+    """As `nft flush chain ip stressnet CHAIN` does it, or `flush table`: maps stay, and nothing asks them any more."""
 
-    def work(tables: Nftables) -> None:
-        name = b"stressnet\0"
-        table = (len(name) + 4).to_bytes(2, "little") + b"\1\0" + name + bytes(-len(name) % 4)
-        head = (20 + len(table)).to_bytes(4, "little") + (10 << 8 | 8).to_bytes(2, "little")
-        tables.commit([head + b"\1\0" + bytes(8) + b"\2\0\0\0" + table])  # NFT_MSG_DELRULE of all chains
+    def text(kind: int, value: str) -> bytes:
+        content = value.encode() + b"\0"
+        return struct.pack("=HH", 4 + len(content), kind) + content + bytes(-len(content) % 4)
 
-    in_router(plan, work)
+    body = text(1, "stressnet") + (text(2, chain) if chain else b"")
+    # NFT_MSG_DELRULE of nf_tables.h: without a handle it means all.
+    return without(struct.pack("=LHHLLBBH", 20 + len(body), 10 << 8 | 8, 1, 0, 0, 2, 0, 0) + body)
 
 
 async def without_queues(_: Backend, plan: Plan) -> None:
@@ -222,8 +223,8 @@ async def without_toxics(net: Backend, _: Plan) -> None:
             await relay_api(net, opener, "DELETE", f"{row}/{toxic['name']}")
 
 
-async def another_toxic(net: Backend, _: Plan) -> None:
-    await relay_api(net, "a", "DELETE", "/proxies/a.b.p2p/toxics/f1.upstream")
+async def wider_toxic(net: Backend, _: Plan) -> None:
+    await relay_api(net, "a", "POST", "/proxies/a.b.p2p/toxics/f1.upstream", '{"attributes": {"rate": 9999}}')
 
 
 async def goes_on(_: Backend, plan: Plan) -> None:
@@ -252,11 +253,13 @@ async def moved_out(net: Backend, plan: Plan) -> None:
 UNDONE: list[tuple[str, Callable[[Backend, Plan], Awaitable[None]], list[str]]] = [
     ("partition", without(flush("stressnet", "conditions")), ["a > b: no rule", "b > a: no rule"]),
     ("partition", without(flush("stressnet", "cuts")), ["a > b: no rule", "b > a: no rule"]),
-    ("drop", without_rules, ["a > b: no rule", "b > a: no rule"]),
-    ("reject", without_rules, ["a > b: no rule", "b > a: no rule"]),
+    ("drop", without_rules(), ["a > b: no rule", "b > a: no rule"]),
+    ("partition", without_rules("guard"), ["a > b: no rule", "b > a: no rule"]),
+    ("reject", without_rules("reject"), ["a > b: no rule", "b > a: no rule"]),
     ("rate", without(flush("stressnet", "classes")), ["a > b: no queue", "b > a: no queue"]),
+    ("rate", without_rules("cut"), ["a > b: no queue", "b > a: no queue"]),
     ("rate", without_queues, ["a > b: no queue", "b > a: no queue"]),
-    ("bandwidth", another_toxic, ["a > b: no bandwidth upstream"]),
+    ("bandwidth", wider_toxic, ["a > b: no bandwidth upstream"]),
     ("pause", goes_on, ["a: 1 of "]),
     ("cpu", more_cpu, ["a: a limit of 0.5 of cpu"]),
     ("cpu", moved_out, ["a: not in its control group"]),
