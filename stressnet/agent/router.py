@@ -321,9 +321,8 @@ class Router:
         """
         try:
             self._condition(wanted, classes)
-        except (
-            FileNotFoundError
-        ):  # somebody else has removed what was to go: without this, nothing could be healed
+        except FileNotFoundError:
+            # Somebody else has removed what was to go: without this, nothing could be healed.
             self._take_for_unknown()
             self._condition(wanted, classes)
 
@@ -369,8 +368,7 @@ class Router:
 
     def lacking(self, wanted: Mapping[Pair, Packet], classes: Mapping[Pair, int]) -> dict[Pair, Lack]:
         """Return, for these pairs of addresses, what is not there of what `condition` should have put in place."""
-        own = {"guard": sum(1 for _ in self._guard()), "cut": sum(1 for _ in self._last())}
-        there = Ruled(self._nft, own)
+        there = Ruled(self._nft, {"guard": len(list(self._guard())), "cut": len(list(self._last()))})
         return {pair: there.lack(pair, packet, classes.get(pair, 0)) for pair, packet in wanted.items()}
 
     def counts(self) -> dict[Pair, Count]:
@@ -399,4 +397,4 @@ def _key(endpoint: Endpoint) -> bytes:
 
 
 def _share(name: str, wanted: Mapping[Pair, Packet], ways: Mapping[Pair, str]) -> float:
-    return next((packet.drop for pair, packet in wanted.items() if ways.get(pair) == name), 1.0)
+    return next(packet.drop for pair, packet in wanted.items() if ways.get(pair) == name)
