@@ -22,10 +22,11 @@ from threading import Thread
 from typing import Any
 
 from benchmarks.truth_records import Truth
-from stressnet.agent import kernel
+from stressnet.agent import cgroups, inspection, kernel
 from stressnet.agent import nftables as nft
 from stressnet.engine.choose import backend_for
 from stressnet.engine.forward import listen
+from stressnet.plan import Plan
 from stressnet.record import runs
 from stressnet.record.journal import read_journal
 
@@ -124,6 +125,33 @@ def _delete(port: int, prefix: str) -> None:
                 ask("DELETE", f"/proxies/{name}/toxics/{toxic['name']}")
 
 
+async def _let_go_on(_: str, folder: Path, event: dict[str, Any]) -> None:
+    """Send SIGCONT to all processes of nodes that stand still."""
+    plan = Plan.from_json((folder / runs.PLAN).read_text())
+    addresses = {plan.node(name).address for name in event["fault"]["nodes"]}
+    found = [pid for pid in map(int, filter(str.isdigit, os.listdir("/proc"))) if _at(pid) & addresses]
+    for pid in found:
+        os.kill(pid, signal.SIGCONT)
+    if not found:
+        raise LookupError("no node stands still")
+
+
+def _at(pid: int) -> set[str]:
+    try:
+        return inspection.addresses(pid)
+    except OSError:
+        return set()
+
+
+async def _raise_limit(net: str, _: Path, event: dict[str, Any]) -> None:
+    """Give nodes as much CPU as they want."""
+    controllers = cgroups.find()
+    for node in event["fault"]["nodes"] if controllers else ():
+        folder = controllers.group(net, node)[0]
+        name, text = ("cpu.cfs_quota_us", "-1") if controllers.version == 1 else ("cpu.max", "max")
+        (folder / name).write_text(text)
+
+
 _MILD = (
     "{name: longer, at: 1s, fault: latency, between: [validator, explorer], latency: 20ms, for: 8s}, "
     "{name: pause, at: 3s, fault: pause, on: explorer-1, for: 1s}, "
@@ -146,6 +174,30 @@ STORIES = {
         '{name: cut, at: 2s, fault: partition, between: ["region:us", "region:eu"], for: 2s}',
         sabotage=_take_off_rules,
         after_s=0.3,
+    ),
+    "partition taken off at its end": Story(
+        "not pass",
+        '{name: cut, at: 2s, fault: partition, between: ["region:us", "region:eu"], for: 6s}',
+        sabotage=_take_off_rules,
+        after_s=5.0,
+    ),
+    "drop taken off": Story(
+        "not pass",
+        '{name: loss, at: 2s, fault: drop, between: ["region:us", "region:eu"], probability: 30%, for: 4s}',
+        sabotage=_take_off_rules,
+        after_s=2.5,
+    ),
+    "pause undone": Story(
+        "not pass",
+        "{name: pause, at: 2s, fault: pause, on: explorer-1, for: 4s}",
+        sabotage=_let_go_on,
+        after_s=2.5,
+    ),
+    "cpu limit raised": Story(
+        "not pass",
+        "{name: slow, at: 2s, fault: cpu, on: explorer-1, cpu: 0.5, for: 4s}",
+        sabotage=_raise_limit,
+        after_s=2.5,
     ),
 }
 

@@ -14,6 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from stressnet.faults.presence import Presence
 from stressnet.plan import Plan
 from stressnet.record import runs
 from stressnet.record.record import Event, Record
@@ -110,6 +111,7 @@ class Making:
         hits: int = 0,
         layer: str = "packet",
         parameters: Mapping[str, Any] | None = None,
+        at_heal: Presence | None = None,
     ) -> None:
         """Put a fault on; `states` are (second, state, achieved)."""
         self.faults += 1
@@ -127,7 +129,7 @@ class Making:
         for at, state, achieved in states:
             self.event(at, "fault seen", id=name, state=state, achieved=achieved, hits=hits)
         if ended is not None:
-            self.event(ended, "fault over", id=name, by=by)
+            self.event(ended, "fault over", id=name, by=by, **(at_heal.to_raw() if at_heal else {}))
 
     def cut(self, name: str, begun: float, ended: float | None, **particulars: Any) -> None:
         """Cut a node off from all others."""

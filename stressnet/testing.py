@@ -16,6 +16,7 @@ from stressnet.engine.faults import LEASE_S, Standing, Wish, compose
 from stressnet.engine.run.net import Put, Seen
 from stressnet.errors import AgentError
 from stressnet.faults.declared import with_declared
+from stressnet.faults.presence import Presence
 from stressnet.plan import Plan
 
 T = TypeVar("T")
@@ -71,6 +72,8 @@ class MemoryNet:
         self.metrics: dict[str, dict[str, float]] = {}
         self.figures: Sequence[Mapping[str, Any]] = ()
         """What is measured of each fault as soon as it is on."""
+        self.at_heal: Mapping[str, Any] = Presence().to_raw()
+        """What is there of each fault when it ends."""
         self.refuses = ""
         """Why the next fault is refused; empty: it is not."""
         self.silent = False
@@ -100,7 +103,7 @@ class MemoryNet:
         return now
 
     def _end(self, name: str, how: str, at: float) -> None:
-        self._faults[name] = replace(self._faults[name], state=how, until=at)
+        self._faults[name] = replace(self._faults[name], state=how, until=at, at_heal=self.at_heal)
         self.log.append((at, how, self._faults[name].fault.asked))
 
     async def put_on(self, wish: Wish, seed: int) -> Put:
@@ -122,12 +125,13 @@ class MemoryNet:
     def _achieved(self) -> dict[str, Any]:
         return {"figures": list(self.figures)} if self.figures else {}
 
-    async def take_off(self, ids: Sequence[str]) -> None:
-        """Heal those of these faults that are on."""
+    async def take_off(self, ids: Sequence[str]) -> Mapping[str, Mapping[str, Any]]:
+        """Heal those of these faults that are on; return what was there of them."""
         now = self._check()
         for name in ids:
             if name in self._faults and not self._faults[name].over:
                 self._end(name, "healed", now)
+        return {name: one.at_heal for name, one in self._faults.items() if one.over}
 
     async def renew(self, ids: Sequence[str]) -> None:
         """Renew leases."""

@@ -7,17 +7,19 @@ nodes, and takes away what no fault accounts for.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import partial
 from typing import Any, TypeVar
 
-from stressnet.agent.clockshift import Outcome, bring
+from stressnet.agent.clockshift import Outcome, bring, offset_of
 from stressnet.agent.clocktrial import tried
 from stressnet.agent.processes import families, family
 from stressnet.faults.clock import MICROSECOND
 from stressnet.faults.fault import Fault
 from stressnet.faults.figure import Figure
+from stressnet.faults.presence import Presence
 
 _LOOK_S = 1.0
 """Between two looks for processes that have begun, or have become another program."""
@@ -100,6 +102,24 @@ class Clocks:
             figure = self._figure(name).to_raw() if offsets else {}
             self._note("clock found", node=name, why=list(found.why.values()), **figure)
 
+    async def look(self, faults: Sequence[Fault], killed: Collection[str]) -> dict[str, Presence]:
+        """Return of each of these faults which nodes do not have the time that all on them amount to, as their main
+        processes have it: those that they start have it a moment later. `killed` are nodes that are to be down."""
+        async with self._lock:
+            names = {name for fault in faults for name in fault.nodes} & self._there
+            mains = {name: pid for name in names - self._pending if (pid := self._pid_of(name))}
+            found = await asyncio.to_thread(_offsets, mains)
+        return {fault.id: self._presence(fault, found, killed) for fault in faults}
+
+    def _presence(self, fault: Fault, found: Mapping[str, int | None], killed: Collection[str]) -> Presence:
+        wanted = {name: self._wanted.get(name, 0) for name in fault.nodes}
+        wrong = [name for name in fault.nodes if name in found and found[name] != wanted[name]]
+        unknown = [name for name in fault.nodes if name not in found and name not in killed]
+        return Presence(
+            [f"{name}: its clock is not ahead by {wanted[name] * MICROSECOND:g} s" for name in wrong],
+            [f"{name}: nothing is known of its clock just now" for name in unknown],
+        )
+
     def failures(self, fault: Fault) -> dict[str, str]:
         """Return why nodes of a fault do not have the clock that they should have, by node."""
         return {
@@ -145,6 +165,14 @@ def _bring_all(mains: Mapping[str, int], wanted: Mapping[str, int]) -> dict[str,
         return listed.pop(pid, None) or family(pid)
 
     return {name: bring(partial(processes, pid), wanted[name]) for name, pid in mains.items()}
+
+
+def _offsets(mains: Mapping[str, int]) -> dict[str, int | None]:
+    found = {}
+    for name, pid in mains.items():
+        with suppress(OSError):  # it ends right now
+            found[name] = offset_of(pid)
+    return found
 
 
 async def _in_own_thread(work: Callable[[], Made]) -> Made:

@@ -15,6 +15,7 @@ from stressnet.agent.probes import LOOPBACK
 from stressnet.agent.sockets import OpenSocket
 from stressnet.faults.declared import Declared, Hook
 from stressnet.faults.fault import Fault
+from stressnet.faults.presence import Presence
 from stressnet.plan import Node, Plan
 
 _ANSWER_S = 3.0
@@ -83,6 +84,19 @@ class Hooks:
     def holders(self, fault: Fault) -> int:
         """Return how many nodes have acknowledged a fault."""
         return sum(self._has.get(name, {}).get(fault.kind) == fault for name in fault.nodes)
+
+    def look(self, fault: Fault) -> Presence:
+        """Return which of its nodes have not acknowledged a fault; one that cannot be asked just now says nothing."""
+        there = [name for name in fault.nodes if name in self._nodes]
+        away = [name for name in there if not self._ready(name) or name in self._silent]
+        lacking = [
+            name for name in there if name not in away and self._has.get(name, {}).get(fault.kind) != fault
+        ]
+        unknown = ("", "it has not taken it on")
+        return Presence(
+            [f"{name}: {self._failed.get((name, fault.kind), unknown)[1]}" for name in lacking],
+            [f"{name} cannot be asked" for name in away],
+        )
 
     def later(self, fault: Fault) -> list[str]:
         """Return the nodes that will be asked only once they are ready."""

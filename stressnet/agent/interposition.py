@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
+from stressnet.agent.conditions import Lack
 from stressnet.agent.journal import Note
 from stressnet.agent.relays import Relays, relays_needed
 from stressnet.agent.router import Count, Router
@@ -125,6 +126,19 @@ class Interposition:
         }
         self._router.condition(wanted, self._traffic.put(wanted))
         self._traffic.clear(wanted)
+
+    def lacking(self, packets: Mapping[Name, Packet]) -> dict[Name, Lack]:
+        """Return what the kernel does not have of what should hold for packets of these links."""
+        wanted = {
+            (self._nodes[source].address, self._nodes[target].address): packet
+            for (source, target), packet in packets.items()
+        }
+        rules = self._router.lacking(wanted, self._traffic.classes(wanted))
+        queues = self._traffic.lacking(wanted)
+        return {
+            name: Lack(rules[pair].rule, queues.get(pair) or rules[pair].queue)
+            for name, pair in zip(packets, wanted, strict=True)
+        }
 
     def rewired(self, name: str) -> None:
         """Make the queues of a node's links anew: its interface is a new one."""

@@ -20,6 +20,7 @@ from stressnet.agent.hooks import Hooks
 from stressnet.agent.interposition import Counts, Interposition
 from stressnet.agent.journal import Note
 from stressnet.agent.kept import Kept, State, read, write
+from stressnet.agent.lastlook import LastLook
 from stressnet.agent.nodefaults import NodeFaults
 from stressnet.faults.compose import Incompatible, packets, toxics
 from stressnet.faults.expect import Holding
@@ -50,6 +51,7 @@ class Keeper:
         self._nodes = nodes
         self._hooks = hooks
         self._admission = Admission(plan, links, nodes, hooks)
+        self._last_look = LastLook(links, nodes, hooks, self._admission.layer)
         self._note = note
         self._lock = asyncio.Lock()
         self._changed = asyncio.Event()
@@ -174,7 +176,16 @@ class Keeper:
         async with self._lock:
             return await self._heal({fault.id for fault in self.on()}, "healed")
 
+    async def _look_at(self, gone: set[str]) -> None:
+        """See what is there of faults that are about to be taken off; only the first time, for what an attempt that
+        failed has left of them says nothing."""
+        fresh = [kept for kept in self._kept if kept.fault.id in gone and not kept.at_heal]
+        found = await self._last_look.at([kept.fault for kept in fresh], self.holding)
+        for kept in fresh:
+            kept.at_heal = found[kept.fault.id].to_raw()
+
     async def _heal(self, gone: set[str], state: State) -> list[str]:
+        await self._look_at(gone)
         await self._apply([fault for fault in self.on() if fault.id not in gone])
         by = {kept.fault.id: kept.ended_by for kept in self._kept if state == "ended"}
         for kept in self._kept:

@@ -34,6 +34,8 @@ class Kept:
     achieved: dict[str, Any] = field(default_factory=dict)
     hits: int = 0
     """Packets that it dropped, or connections that were opened while it was on."""
+    at_heal: dict[str, Any] = field(default_factory=dict)
+    """What was there of it when it was about to be taken off, as plain data (see `Presence`)."""
     lease_ends_at: float = 0.0
     """Until then somebody wants it; 0: it has no lease."""
 
@@ -47,7 +49,7 @@ class Kept:
         until = self.until or self.fault.ends_at
         now = {"state": self.state, "since": self.since, "until": until, "hits": self.hits}
         now["lease_ends_at"] = self.lease_ends_at
-        return {**self.fault.to_raw(), **now, "achieved": self.achieved}
+        return {**self.fault.to_raw(), **now, "achieved": self.achieved, "at_heal": self.at_heal}
 
     def to_file(self) -> dict[str, Any]:
         """Return what the next agent must know: beside all that is told, what its links had counted before."""
@@ -70,6 +72,7 @@ class Kept:
             },
             achieved=raw["achieved"],
             hits=raw["hits"],
+            at_heal=raw.get("at_heal", {}),
             lease_ends_at=float(raw["lease_ends_at"]),
         )
 

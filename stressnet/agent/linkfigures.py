@@ -49,14 +49,14 @@ def in_place(rows: dict[Name, list[tuple[Listener, tuple[Toxic, ...]]]], holding
             there, left = {toxic.name: toxic for toxic in row}, idle(row) - should.keys()
             wanted += len(should)
             differ += sum(
-                name not in there or name not in should or not _alike(there[name], should[name])
+                name not in there or name not in should or not alike(there[name], should[name])
                 for name in (there.keys() | should.keys()) - left
             )
     return Figure("toxics amiss", "count", 0.0, float(differ), 0.0, 0.0, wanted)
 
 
-def _alike(one: Toxic, other: Toxic) -> bool:
-    """Toxiproxy keeps toxicity in 32 bits."""
+def alike(one: Toxic, other: Toxic) -> bool:
+    """Tell whether two toxics do the same, whatever their names; Toxiproxy keeps toxicity in 32 bits."""
     return (one.type, one.stream, dict(one.attributes)) == (
         other.type,
         other.stream,

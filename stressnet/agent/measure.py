@@ -30,7 +30,7 @@ from stressnet.faults.arrivals import Arrivals
 from stressnet.faults.compose import Packet
 from stressnet.faults.expect import MEASURES, Holding
 from stressnet.faults.fault import Fault
-from stressnet.faults.figure import Figure, near, share_of
+from stressnet.faults.figure import Figure, share_of
 from stressnet.faults.kinds import KINDS
 from stressnet.faults.row import Row
 
@@ -269,7 +269,7 @@ class Meter:
             raise NotMeasured("another fault cuts some of its links")
         if shut:
             # Two witnesses that are not the rule itself: the next rule's counter, and the far end of the probes.
-            return [near(fault.kind, "packets passed", "count", 0.0, arrived + through, offered + through)]
+            return [Figure("packets passed", "count", 0.0, arrived + through, 0.0, 0.0, offered + through)]
         if any(one.drop for one in treated):
             under = Figure("packets under the rule", "count", sent, min(offered, sent), sent, None, sent)
             return [share_of("dropped", expected, dropped, offered), under] if offered else [under]

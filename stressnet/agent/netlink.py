@@ -10,11 +10,11 @@ from __future__ import annotations
 import os
 import socket
 import struct
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 _NEWLINK, _DELLINK, _NEWADDR, _NEWROUTE, _NEWNEIGH = 16, 17, 20, 24, 28
-_REQUEST, _ACK, _EXCLUSIVE, _CREATE = 0x1, 0x4, 0x200, 0x400
-_ERROR = 2
+_REQUEST, _ACK, _EXCLUSIVE, _CREATE, _DUMP = 0x1, 0x4, 0x200, 0x400, 0x300
+_ERROR, _DONE = 2, 3
 _IFF_UP = 1
 _IFLA_ADDRESS, _IFLA_IFNAME, _IFLA_LINKINFO, _IFLA_NET_NS_FD = 1, 3, 18, 28
 _INFO_KIND, _INFO_DATA, _VETH_INFO_PEER = 1, 2, 1
@@ -155,6 +155,18 @@ class Route:
         if refused:
             raise OSError(refused, f"netlink: {os.strerror(refused)}")
 
+    def dump(self, kind: int, header: bytes) -> Iterator[bytes]:
+        """Yield each thing that there is of a kind: its header, and its attributes behind it."""
+        self._socket.send(message(kind, _DUMP, header))
+        while True:
+            for number, body in split(self._socket.recv(1 << 18)):
+                if number == _DONE:
+                    return
+                if number == _ERROR:
+                    code = -struct.unpack_from("=i", body)[0]
+                    raise OSError(code, f"netlink: {os.strerror(code)}")
+                yield body
+
     def close(self) -> None:
         """Close the socket."""
         self._socket.close()
@@ -167,9 +179,22 @@ class Route:
 
 
 def _errors(answer: bytes) -> Iterable[int]:
+    return (-struct.unpack_from("=i", body)[0] for kind, body in split(answer) if kind == _ERROR)
+
+
+def split(answer: bytes) -> Iterator[tuple[int, bytes]]:
+    """Yield the messages of an answer: the number of their kind, and what is behind the header."""
     offset = 0
     while offset < len(answer):
         length, kind = struct.unpack_from("=LH", answer, offset)
-        if kind == _ERROR:
-            yield -struct.unpack_from("=i", answer, offset + 16)[0]
+        yield kind, answer[offset + 16 : offset + length]
+        offset += length + (-length % 4)
+
+
+def attributes(data: bytes) -> Iterator[tuple[int, bytes]]:
+    """Yield attributes that are packed one behind the other: their kinds and values."""
+    offset = 0
+    while offset + 4 <= len(data):
+        length, kind = struct.unpack_from("=HH", data, offset)
+        yield kind & 0x3FFF, data[offset + 4 : offset + length]
         offset += length + (-length % 4)

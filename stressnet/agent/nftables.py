@@ -15,9 +15,10 @@ import struct
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
+from stressnet.agent.netlink import attributes, split
+
 _SUBSYSTEM = 10 << 8
-_NEWTABLE, _NEWCHAIN, _GETCHAIN, _NEWRULE, _NEWSET = 0, 3, 4, 6, 9
-_NEWELEMENT, _GETELEMENT, _DELELEMENT = 12, 13, 14
+_NEWTABLE, _NEWCHAIN, _NEWRULE, _NEWSET, _NEWELEMENT, _DELELEMENT = 0, 3, 6, 9, 12, 14
 _BATCH_BEGIN, _BATCH_END = 0x10, 0x11
 _REQUEST, _ACK, _CREATE, _APPEND, _DUMP = 0x1, 0x4, 0x400, 0x800, 0x300
 _ERROR, _DONE = 2, 3
@@ -293,14 +294,6 @@ def _elements(
         yield _message(_SUBSYSTEM | kind, flags, body)
 
 
-@dataclass(frozen=True, slots=True)
-class Counter:
-    """What a set of counters has under one key."""
-
-    packets: int
-    bytes: int
-
-
 class Nftables:
     """A netfilter socket in the network namespace that the calling thread is in when it is made."""
 
@@ -327,7 +320,7 @@ class Nftables:
         acknowledged = False
         refused = 0
         while not (acknowledged or refused):
-            for kind, body in _split(self._socket.recv(1 << 18)):
+            for kind, body in split(self._socket.recv(1 << 18)):
                 if kind == _ERROR:
                     code = -struct.unpack_from("=i", body)[0]
                     refused = refused or code
@@ -343,37 +336,21 @@ class Nftables:
             except BlockingIOError:
                 return
 
-    def chains(self, table_name: str) -> set[str]:
-        """Return the names of the chains of a table, none where there is no such table."""
-        found = set()
-        for body in self._dump(_message(_SUBSYSTEM | _GETCHAIN, _DUMP, b"")):
-            parts = dict(_attributes(body[4:]))
-            if parts[1] == table_name.encode() + b"\0":
-                found.add(parts[3].rstrip(b"\0").decode())
-        return found
-
-    def counters(self, table_name: str, set_name: str) -> dict[bytes, Counter]:
-        """Return what a set of counters holds, by key."""
-        query = _message(_SUBSYSTEM | _GETELEMENT, _DUMP, _text(1, table_name) + _text(2, set_name))
-        found: dict[bytes, Counter] = {}
-        for body in self._dump(query):
-            for number, elements in _attributes(body[4:]):
-                if number == 3:
-                    found.update(_counter(element) for _, element in _attributes(elements))
-        return found
-
-    def _dump(self, query: bytes) -> Iterator[bytes]:
-        self._socket.send(query)
+    def dump(self, kind: int, *names: str) -> Iterator[dict[int, bytes]]:
+        """Yield the parts of each thing that there is of a kind, below a table (and a set); nothing where that is not
+        there. `nfread` knows kinds and parts."""
+        named = b"".join(_text(number, name) for number, name in enumerate(names, 1))
+        self._socket.send(_message(_SUBSYSTEM | kind, _DUMP, named))
         while True:
-            for kind, body in _split(self._socket.recv(1 << 18)):
-                if kind == _DONE:
+            for number, body in split(self._socket.recv(1 << 18)):
+                if number == _DONE:
                     return
-                if kind == _ERROR:
+                if number == _ERROR:
                     code = -struct.unpack_from("=i", body)[0]
                     if code == errno.ENOENT:
                         return
                     raise OSError(code, f"nf_tables: {os.strerror(code)}")
-                yield body
+                yield dict(attributes(body[4:]))
 
     def close(self) -> None:
         """Close the socket."""
@@ -389,26 +366,3 @@ class Nftables:
 def _with_ack(message: bytes) -> bytes:
     flags = struct.unpack_from("=H", message, 6)[0] | _ACK
     return message[:6] + struct.pack("=H", flags) + message[8:]
-
-
-def _split(answer: bytes) -> Iterator[tuple[int, bytes]]:
-    offset = 0
-    while offset < len(answer):
-        length, kind = struct.unpack_from("=LH", answer, offset)
-        yield kind, answer[offset + 16 : offset + length]
-        offset += length + (-length % 4)
-
-
-def _attributes(data: bytes) -> Iterator[tuple[int, bytes]]:
-    offset = 0
-    while offset + 4 <= len(data):
-        length, kind = struct.unpack_from("=HH", data, offset)
-        yield kind & 0x3FFF, data[offset + 4 : offset + length]
-        offset += length + (-length % 4)
-
-
-def _counter(element: bytes) -> tuple[bytes, Counter]:
-    parts = dict(_attributes(element))
-    key = dict(_attributes(parts[1]))[1]
-    counted = dict(_attributes(dict(_attributes(parts[7]))[2]))
-    return key, Counter(struct.unpack(">Q", counted[2])[0], struct.unpack(">Q", counted[1])[0])

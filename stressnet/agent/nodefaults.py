@@ -10,12 +10,14 @@ from pathlib import Path
 
 from stressnet.agent.clocks import Clocks
 from stressnet.agent.journal import Note
+from stressnet.agent.nodepresence import NodePresence
 from stressnet.agent.processes import family, stat
 from stressnet.agent.runtime import Runtime
 from stressnet.agent.squeezing import Squeezing
 from stressnet.faults.clock import offsets
 from stressnet.faults.fault import Fault
 from stressnet.faults.kinds import KINDS
+from stressnet.faults.presence import Presence
 from stressnet.faults.squeeze import fillings, squeezes
 
 _ROUNDS = 50
@@ -36,6 +38,7 @@ class NodeFaults:
         self._runtime = runtime
         self._squeezing = Squeezing(runtime, directory)
         self.clocks = Clocks(pid_of, note)
+        self._presence = NodePresence(runtime, pid_of)
         self._pid_of = pid_of
         self._start = start
         self._paused: set[str] = set()
@@ -89,6 +92,14 @@ class NodeFaults:
                 return
             await asyncio.sleep(_PAUSE_S)
         raise OSError(f"{name} goes on after {number.name}")
+
+    async def look(self, faults: Sequence[Fault]) -> dict[str, Presence]:
+        """Return what is there of each of these faults."""
+        of_clocks = [fault for fault in faults if fault.kind == "clock"]
+        others = [fault for fault in faults if fault.kind != "clock"]
+        killed = frozenset(self._killed)
+        found = await self.clocks.look(of_clocks, killed) if of_clocks else {}
+        return found | await asyncio.to_thread(self._presence.look, others, killed)
 
     async def restart(self, fault: Fault) -> None:
         """Stop nodes as their kinds say, and start them again with what they had written.

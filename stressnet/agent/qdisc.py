@@ -6,11 +6,12 @@ Structures and numbers are those of the kernel's uapi header pkt_sched.h.
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterable, Iterator
 
-from stressnet.agent.netlink import attribute, message
+from stressnet.agent.netlink import Route, attribute, attributes, message
 from stressnet.faults.compose import Packet
 
-_NEWQDISC, _DELQDISC, _NEWCLASS, _DELCLASS = 36, 37, 40, 41
+_NEWQDISC, _DELQDISC, _GETQDISC, _NEWCLASS, _DELCLASS, _GETCLASS = 36, 37, 38, 40, 41, 42
 _CREATE, _REPLACE, _EXCLUSIVE = 0x400, 0x100, 0x200
 _ROOT = 0xFFFFFFFF
 _TREE = 1 << 16
@@ -19,6 +20,7 @@ _KIND, _OPTIONS = 1, 2
 _HTB_PARAMETERS, _HTB_INIT = 1, 2
 _HTB_VERSION = 3
 _ETHERNET = 1
+_NETEM = b"netem\0"
 _NETEM_CORRELATIONS, _NETEM_REORDER, _NETEM_CORRUPT, _NETEM_LOSS = 1, 3, 4, 5
 _GILBERT_ELLIOTT = 2
 _TICK_NS = 64
@@ -61,7 +63,7 @@ def remove_tree(interface: int) -> bytes:
 
 def limit(interface: int, number: int, rate: float) -> bytes:
     """Make or change a class; `rate` in bits a second, 0 for no limit."""
-    bytes_a_second = min(rate / 8 or _UNLIMITED, _UNLIMITED)
+    bytes_a_second = _speed(rate)
     burst = max(_LEAST_BURST, bytes_a_second * _BURST_S)
     ticks = round(burst / bytes_a_second * 1e9 / _TICK_NS)
     speed = struct.pack("=BBHhHI", 0, _ETHERNET, 0, 0, 0, round(bytes_a_second))
@@ -71,6 +73,10 @@ def limit(interface: int, number: int, rate: float) -> bytes:
     options = attribute(_OPTIONS, attribute(_HTB_PARAMETERS, parameters))
     body = _header(interface, class_id(number), _TREE) + attribute(_KIND, b"htb\0") + options
     return message(_NEWCLASS, _CREATE | _REPLACE, body)
+
+
+def _speed(rate: float) -> float:
+    return min(rate / 8 or _UNLIMITED, _UNLIMITED)
 
 
 def queue(interface: int, number: int, rate: float) -> bytes:
@@ -88,6 +94,17 @@ def remove_class(interface: int, number: int) -> bytes:
 
 def emulate(interface: int, number: int, packet: Packet) -> bytes:
     """Put an emulator on a class: delay, jitter, loss, duplicates, damage, overtaking."""
+    header = _header(interface, _emulator(number), class_id(number))
+    body = header + attribute(_KIND, _NETEM) + attribute(_OPTIONS, _emulation(packet))
+    return message(_NEWQDISC, _CREATE | _REPLACE, body)
+
+
+def _emulator(number: int) -> int:
+    """Return the handle of a class's emulator: numbered as classes are, from 2: on."""
+    return (number + 1) << 16
+
+
+def _emulation(packet: Packet) -> bytes:
     options = struct.pack(
         "=IIIIII",
         _ticks(packet.delay_s),
@@ -103,10 +120,7 @@ def emulate(interface: int, number: int, packet: Packet) -> bytes:
     options += attribute(_NETEM_CORRUPT, struct.pack("=II", _share(packet.corrupt), 0))
     if packet.loss_correlation:
         options += attribute(_NETEM_LOSS, attribute(_GILBERT_ELLIOTT, _bursts(packet)))
-    # Handles of emulators are numbered as their classes are, from 2: on.
-    header = _header(interface, (number + 1) << 16, class_id(number))
-    body = header + attribute(_KIND, b"netem\0") + attribute(_OPTIONS, options)
-    return message(_NEWQDISC, _CREATE | _REPLACE, body)
+    return options
 
 
 def _bursts(packet: Packet) -> bytes:
@@ -137,3 +151,56 @@ def _ticks(seconds: float) -> int:
 
 def _share(share: float) -> int:
     return min(round(share * 2**32), 2**32 - 1)
+
+
+class Queues:
+    """The queues that the kernel has on some interfaces, at the moment when this is made."""
+
+    def __init__(self, route: Route, interfaces: Iterable[int]) -> None:
+        self._emulators = {
+            (interface, handle): parts.get(_OPTIONS, b"")
+            for interface, handle, parts in _dump(route, _GETQDISC, 0)
+            if parts[_KIND] == _NETEM
+        }
+        self._speeds = {
+            (interface, handle): _speed_of(parts.get(_OPTIONS, b""))
+            for one in set(interfaces)
+            for interface, handle, parts in _dump(route, _GETCLASS, one)
+        }
+
+    def lack(self, interface: int, number: int, packet: Packet) -> str:
+        """Return what is not there of a class and its emulator, in words; empty where all is as it should be."""
+        speed = self._speeds.get((interface, class_id(number)))
+        emulator = self._emulators.get((interface, _emulator(number)))
+        if speed is None or (emulator is None and has_emulation(packet)):
+            return "no queue"
+        if speed != round(_speed(packet.rate)):
+            return "another rate"
+        return "" if emulator is None or _emulates(emulator, packet) else "another emulator"
+
+
+def _dump(route: Route, kind: int, interface: int) -> Iterator[tuple[int, int, dict[int, bytes]]]:
+    for body in route.dump(kind, _header(interface, 0, 0)):
+        _, there, handle, _, _ = struct.unpack_from("=BxxxiIII", body)
+        yield there, handle, dict(attributes(body[20:]))
+
+
+def _speed_of(options: bytes) -> int:
+    """Return the bytes a second of a class, 0 for what is no class of a tree."""
+    parameters = dict(attributes(options)).get(_HTB_PARAMETERS, b"")
+    return int(struct.unpack_from("=8xI", parameters)[0]) if parameters else 0
+
+
+def _emulates(options: bytes, packet: Packet) -> bool:
+    return _figures(options) == _figures(_emulation(packet))
+
+
+def _figures(options: bytes) -> tuple[object, ...]:
+    """Return what decides what an emulator does: delay, loss, duplicates, jitter, overtaking, damage, bursts."""
+    delay, _, loss, _, duplicate, jitter = struct.unpack_from("=IIIIII", options)
+    parts = dict(attributes(options[24:]))
+    shares = (
+        struct.unpack_from("=I", parts.get(kind, bytes(4)))[0] for kind in (_NETEM_REORDER, _NETEM_CORRUPT)
+    )
+    bursts = dict(attributes(parts.get(_NETEM_LOSS, b""))).get(_GILBERT_ELLIOTT, bytes(8))
+    return delay, loss, duplicate, jitter, *shares, bursts[:8]

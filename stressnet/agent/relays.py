@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Coroutine, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Coroutine, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -28,12 +28,15 @@ from stressnet.agent.relay import Relay, RelayError, RelayStuck
 from stressnet.agent.router import LAST_CODE, Endpoint, Router
 from stressnet.agent.streams import Streams
 from stressnet.faults.compose import Link, Toxic
-from stressnet.faults.row import Step
+from stressnet.faults.row import Row, Step
 from stressnet.plan import Node, Plan
 
 _NODES_PER_RELAY = 16
 _TIDY_SOON_S, _TIDY_LATER_S = 1.0, 30.0
 """Between two looks for listeners whose last connection has gone."""
+
+_FEW = 8
+"""Listeners that are asked for one by one; of more a relay tells at once what is on all that it has."""
 
 Way = tuple[str, Endpoint]
 """Source address, and the p2p port at the target's."""
@@ -310,6 +313,24 @@ class Relays:
         carried = self._carried[self._relays[_relay_of(source)]]
         ways = [(source.address, (target.address, port.number)) for port in target.p2p_ports()]
         return [(one, await one.relay.toxics(one.name)) for way in ways for one in reversed(carried[way])]
+
+    async def toxics(self, links: Collection[Link]) -> dict[Listener, Row]:
+        """Return what relays have on the listeners of these openers and acceptors, but for nodes that take no data:
+        nothing gets through there, whatever is on them."""
+        wanted: dict[Relay, list[Listener]] = {}
+        async with self._changing:
+            for one in self._all():
+                if one.link in links and one.name not in self._streams.stragglers:
+                    wanted.setdefault(one.relay, []).append(one)
+            parts = await asyncio.gather(*(self._rows_of(relay, some) for relay, some in wanted.items()))
+        return {listener: row for part in parts for listener, row in part.items()}
+
+    async def _rows_of(self, relay: Relay, listeners: Sequence[Listener]) -> dict[Listener, Row]:
+        busy = any(one.relay is relay and one.name in self._streams.stragglers for one in self._all())
+        if busy or len(listeners) <= _FEW:
+            return {one: await relay.toxics(one.name) for one in listeners}
+        rows = await relay.listeners()
+        return {one: rows[one.name][1] for one in listeners if one.name in rows}
 
     def close(self) -> None:
         """Let go; they stay as they are."""

@@ -25,11 +25,12 @@ from dataclasses import dataclass
 
 from stressnet.agent import netlink
 from stressnet.agent import nftables as nft
+from stressnet.agent.conditions import CUT, TABLE, Lack, Pair, Ruled, chain, pair_key, way_of
+from stressnet.agent.nfread import chains, counters
 from stressnet.agent.wiring import FIRST_INDEX
 from stressnet.faults.compose import Packet
 from stressnet.plan import Node, Plan
 
-_TABLE = "stressnet"
 _CODES = ipaddress.IPv4Network("240.0.0.0/8")
 """Reserved for ever (RFC 1112), so no net uses them; only the output chain ever sees one."""
 _RELAYS = ipaddress.IPv4Network("241.0.0.0/8")
@@ -39,13 +40,9 @@ LAST_CODE = 65535 - _FIRST_CODE_PORT
 _TCP = b"\x06"
 _SYN_ACK, _SYN = b"\x12", b"\x02"
 _INVALID = struct.pack("=I", 1)
-_CUT = "cut-all"
-_REJECT = "reject"
 
 Endpoint = tuple[str, int]
 """Address and p2p port of a node."""
-Pair = tuple[str, str]
-"""Source and target address of a directed link."""
 
 _SETS = (
     nft.Set("places", (nft.INTERFACE, nft.IPV4)),
@@ -136,38 +133,38 @@ class Router:
             ):
                 with contextlib.suppress(FileExistsError):
                     route.send([message])
-        self._chains = self._nft.chains(_TABLE)
+        self._chains = chains(self._nft, TABLE)
         inherited = bool(self._chains)
         # Also with a changed plan: what is emptied is then filled again as a whole.
         self._take_for_unknown()
         self._inherited = self._inherited if inherited else ()
         messages = [] if inherited else list(self._table())
-        messages.append(nft.flush(_TABLE, "places"))
+        messages.append(nft.flush(TABLE, "places"))
         places = [
             (struct.pack("=I", FIRST_INDEX + self._place(node)) + _packed(node.address), b"")
             for node in self._plan.nodes
         ]
-        self._nft.commit([*messages, *nft.add(_TABLE, "places", places)])
-        self._chains = self._nft.chains(_TABLE)
+        self._nft.commit([*messages, *nft.add(TABLE, "places", places)])
+        self._chains = chains(self._nft, TABLE)
         return inherited
 
     def _table(self) -> Iterable[bytes]:
-        yield nft.table(_TABLE)
+        yield nft.table(TABLE)
         for number, wanted in enumerate(_SETS, 1):
-            yield nft.new_set(_TABLE, wanted, number)
-        yield nft.chain(_TABLE, "guard", "filter", "prerouting", -300)
-        yield nft.chain(_TABLE, "redirect", "nat", "prerouting", -100)
-        yield nft.chain(_TABLE, "far", "nat", "output", -100)
-        yield nft.chain(_TABLE, "near", "nat", "postrouting", 100)
-        yield nft.chain(_TABLE, "cut", "filter", "postrouting", 150)
-        yield nft.chain(_TABLE, "audit", "filter", "forward", 0)
+            yield nft.new_set(TABLE, wanted, number)
+        yield nft.chain(TABLE, "guard", "filter", "prerouting", -300)
+        yield nft.chain(TABLE, "redirect", "nat", "prerouting", -100)
+        yield nft.chain(TABLE, "far", "nat", "output", -100)
+        yield nft.chain(TABLE, "near", "nat", "postrouting", 100)
+        yield nft.chain(TABLE, "cut", "filter", "postrouting", 150)
+        yield nft.chain(TABLE, "audit", "filter", "forward", 0)
         yield from self._guard()
         pair = (nft.source(0), nft.destination(1))
         tcp = (nft.meta(0, nft.PROTOCOL), nft.compare(0, _TCP))
         to_p2p = (nft.destination(0), nft.target_port(1), nft.within("p2p"))
-        yield nft.rule(_TABLE, "redirect", *tcp, *to_p2p, *pair, nft.count("connections"))
+        yield nft.rule(TABLE, "redirect", *tcp, *to_p2p, *pair, nft.count("connections"))
         yield nft.rule(
-            _TABLE,
+            TABLE,
             "redirect",
             *tcp,
             *pair,
@@ -176,7 +173,7 @@ class Router:
             nft.translate("dnat", port=True),
         )
         yield nft.rule(
-            _TABLE,
+            TABLE,
             "far",
             nft.payload(0, 1, 16, 1),
             nft.compare(0, _CODES.network_address.packed[:1]),
@@ -186,38 +183,37 @@ class Router:
             nft.translate("dnat", port=True),
         )
         yield nft.rule(
-            _TABLE,
+            TABLE,
             "near",
             nft.conntrack(0, nft.ORIGINAL_TARGET, original=True),
             nft.look_up("sources"),
             nft.translate("snat", port=False),
         )
-        yield nft.rule(_TABLE, "cut", *pair, nft.follow("cuts"))
-        yield nft.rule(_TABLE, "cut", *pair, nft.look_up("classes"), nft.set_priority())
+        yield from self._last()
         # A late packet of a connection that is over belongs to nothing; it goes nowhere, and proves nothing.
         invalid = (nft.conntrack(0, nft.STATE), nft.mask(0, _INVALID), nft.compare(0, bytes(4), 1))
-        yield nft.rule(_TABLE, "audit", *tcp, *invalid, nft.drop())
-        yield nft.rule(_TABLE, "audit", *tcp, *to_p2p, *pair, nft.count("bypassed"), nft.drop())
+        yield nft.rule(TABLE, "audit", *tcp, *invalid, nft.drop())
+        yield nft.rule(TABLE, "audit", *tcp, *to_p2p, *pair, nft.count("bypassed"), nft.drop())
 
     def _guard(self) -> Iterable[bytes]:
         pair = (nft.source(0), nft.destination(1))
         from_node = (nft.interface(0), nft.compare(0, struct.pack(">I", FIRST_INDEX), 5))
         known = (nft.meta(0, nft.INCOMING), nft.source(1), nft.within("places", inverted=True))
-        yield nft.rule(_TABLE, "guard", *from_node, *known, *pair, nft.count("spoofed"), nft.drop())
+        yield nft.rule(TABLE, "guard", *from_node, *known, *pair, nft.count("spoofed"), nft.drop())
         for ours in (_CODES, _RELAYS):
             first = (nft.payload(0, 1, 16, 1), nft.compare(0, ours.network_address.packed[:1]))
-            yield nft.rule(_TABLE, "guard", *from_node, *first, nft.drop())
+            yield nft.rule(TABLE, "guard", *from_node, *first, nft.drop())
         # Only what stays in the net: with a way out, any address of the internet would have its counter.
         inside = (nft.destination(0), nft.mask(0, self._subnet.netmask.packed))
         stays = (*inside, nft.compare(0, self._subnet.network_address.packed))
-        yield nft.rule(_TABLE, "guard", *from_node, *stays, *pair, nft.count("carried"))
-        yield nft.rule(_TABLE, "guard", *pair, nft.follow("conditions"))
+        yield nft.rule(TABLE, "guard", *from_node, *stays, *pair, nft.count("carried"))
+        yield nft.rule(TABLE, "guard", *pair, nft.follow("conditions"))
         tcp = (nft.meta(0, nft.PROTOCOL), nft.compare(0, _TCP))
         endpoint = (nft.destination(0), nft.target_port(1))
-        yield nft.rule(_TABLE, "guard", *tcp, *endpoint, nft.within("p2p"), *pair, nft.count("controlled"))
+        yield nft.rule(TABLE, "guard", *tcp, *endpoint, nft.within("p2p"), *pair, nft.count("controlled"))
         opening = (nft.payload(0, 2, 13, 1), nft.mask(0, _SYN_ACK), nft.compare(0, _SYN))
         yield nft.rule(
-            _TABLE,
+            TABLE,
             "guard",
             *tcp,
             *opening,
@@ -226,6 +222,11 @@ class Router:
             nft.within("listening", inverted=True),
             nft.reset(),
         )
+
+    def _last(self) -> Iterable[bytes]:
+        pair = (nft.source(0), nft.destination(1))
+        yield nft.rule(TABLE, "cut", *pair, nft.follow("cuts"))
+        yield nft.rule(TABLE, "cut", *pair, nft.look_up("classes"), nft.set_priority())
 
     def control(
         self, endpoints: Iterable[Endpoint], listeners: Mapping[tuple[str, Endpoint], tuple[str, int]]
@@ -246,16 +247,16 @@ class Router:
         self._listening &= there
         self._nft.commit(
             [
-                *(nft.flush(_TABLE, name) for name in ("p2p", "links", "endpoints", "sources", "listening")),
-                *nft.add(_TABLE, "p2p", ((_key(endpoint), b"") for _, endpoint in numbered)),
+                *(nft.flush(TABLE, name) for name in ("p2p", "links", "endpoints", "sources", "listening")),
+                *nft.add(TABLE, "p2p", ((_key(endpoint), b"") for _, endpoint in numbered)),
                 *nft.add(
-                    _TABLE,
+                    TABLE,
                     "endpoints",
                     ((nft.port_number(number), nft.value(_key(endpoint))) for number, endpoint in numbered),
                 ),
-                *nft.add(_TABLE, "sources", sources),
-                *nft.add(_TABLE, "links", links),
-                *nft.add(_TABLE, "listening", ((_key(endpoint), b"") for endpoint in self._listening)),
+                *nft.add(TABLE, "sources", sources),
+                *nft.add(TABLE, "links", links),
+                *nft.add(TABLE, "listening", ((_key(endpoint), b"") for endpoint in self._listening)),
             ]
         )
 
@@ -265,12 +266,12 @@ class Router:
         self._nft.commit(
             [
                 *nft.add(
-                    _TABLE,
+                    TABLE,
                     "endpoints",
                     [(nft.port_number(_FIRST_CODE_PORT + number), nft.value(_key(endpoint)))],
                 ),
                 *nft.add(
-                    _TABLE, "links", [(_packed(source.address) + _key(endpoint), nft.value(_key(listener)))]
+                    TABLE, "links", [(_packed(source.address) + _key(endpoint), nft.value(_key(listener)))]
                 ),
             ]
         )
@@ -283,8 +284,8 @@ class Router:
         links = {_packed(source) + _key(end): _key(listener) for (source, end), listener in listeners.items()}
         self._nft.commit(
             [
-                *nft.remove(_TABLE, "links", links),
-                *nft.add(_TABLE, "links", ((key, nft.value(to)) for key, to in links.items())),
+                *nft.remove(TABLE, "links", links),
+                *nft.add(TABLE, "links", ((key, nft.value(to)) for key, to in links.items())),
             ]
         )
 
@@ -293,8 +294,8 @@ class Router:
         with contextlib.suppress(FileNotFoundError):
             self._nft.commit(
                 [
-                    *nft.remove(_TABLE, "endpoints", [nft.port_number(_FIRST_CODE_PORT + number)]),
-                    *nft.remove(_TABLE, "links", [_packed(source.address) + _key(endpoint)]),
+                    *nft.remove(TABLE, "endpoints", [nft.port_number(_FIRST_CODE_PORT + number)]),
+                    *nft.remove(TABLE, "links", [_packed(source.address) + _key(endpoint)]),
                 ]
             )
 
@@ -307,10 +308,10 @@ class Router:
         changed = set(endpoints) - self._listening if listening else set(endpoints) & self._listening
         keys = [_key(endpoint) for endpoint in changed]
         if listening:
-            self._nft.commit(nft.add(_TABLE, "listening", ((key, b"") for key in keys)))
+            self._nft.commit(nft.add(TABLE, "listening", ((key, b"") for key in keys)))
             self._listening |= changed
         else:
-            self._nft.commit(nft.remove(_TABLE, "listening", keys))
+            self._nft.commit(nft.remove(TABLE, "listening", keys))
             self._listening -= changed
 
     def condition(self, wanted: Mapping[Pair, Packet], classes: Mapping[Pair, int]) -> None:
@@ -320,9 +321,8 @@ class Router:
         """
         try:
             self._condition(wanted, classes)
-        except (
-            FileNotFoundError
-        ):  # somebody else has removed what was to go: without this, nothing could be healed
+        except FileNotFoundError:
+            # Somebody else has removed what was to go: without this, nothing could be healed.
             self._take_for_unknown()
             self._condition(wanted, classes)
 
@@ -332,41 +332,50 @@ class Router:
         self._conditions, self._cuts, self._classes = {}, set(), {}
 
     def _condition(self, wanted: Mapping[Pair, Packet], classes: Mapping[Pair, int]) -> None:
-        conditions = {pair: chain for pair, packet in wanted.items() if (chain := _chain(packet))}
-        cuts = {pair for pair, chain in conditions.items() if chain == _CUT}
-        made = set(conditions.values()) | ({_CUT} if cuts else set())
+        conditions = {pair: way for pair, packet in wanted.items() if (way := way_of(packet))}
+        cuts = {pair for pair, way in conditions.items() if way == CUT}
+        made = set(conditions.values()) | ({CUT} if cuts else set())
         fresh = made - self._chains
-        gone = [pair for pair, chain in self._conditions.items() if conditions.get(pair) != chain]
-        come = [(pair, chain) for pair, chain in conditions.items() if self._conditions.get(pair) != chain]
+        gone = [pair for pair, way in self._conditions.items() if conditions.get(pair) != way]
+        come = [(pair, way) for pair, way in conditions.items() if self._conditions.get(pair) != way]
         self._nft.commit(
             [
-                *(nft.flush(_TABLE, name) for name in self._inherited),
-                *(message for name in sorted(fresh) for message in _fault_chain(name, wanted, conditions)),
-                *nft.remove(_TABLE, "conditions", map(_pair, gone)),
-                *nft.add(_TABLE, "conditions", ((_pair(pair), nft.jump(chain)) for pair, chain in come)),
-                *nft.remove(_TABLE, "classes", map(_pair, self._classes.keys() - classes.keys())),
+                *(nft.flush(TABLE, name) for name in self._inherited),
+                *(
+                    message
+                    for name in sorted(fresh)
+                    for message in chain(name, _share(name, wanted, conditions))
+                ),
+                *nft.remove(TABLE, "conditions", map(pair_key, gone)),
+                *nft.add(TABLE, "conditions", ((pair_key(pair), nft.jump(way)) for pair, way in come)),
+                *nft.remove(TABLE, "classes", map(pair_key, self._classes.keys() - classes.keys())),
                 *nft.add(
-                    _TABLE,
+                    TABLE,
                     "classes",
                     (
-                        (_pair(pair), nft.value(struct.pack("=I", number)))
+                        (pair_key(pair), nft.value(struct.pack("=I", number)))
                         for pair, number in classes.items()
                         if pair not in self._classes
                     ),
                 ),
-                *nft.remove(_TABLE, "cuts", map(_pair, self._cuts - cuts)),
-                *nft.add(_TABLE, "cuts", ((_pair(pair), nft.jump(_CUT)) for pair in cuts - self._cuts)),
+                *nft.remove(TABLE, "cuts", map(pair_key, self._cuts - cuts)),
+                *nft.add(TABLE, "cuts", ((pair_key(pair), nft.jump(CUT)) for pair in cuts - self._cuts)),
             ]
         )
         self._chains |= fresh
         self._conditions, self._cuts, self._classes = conditions, cuts, dict(classes)
         self._inherited = ()
 
+    def lacking(self, wanted: Mapping[Pair, Packet], classes: Mapping[Pair, int]) -> dict[Pair, Lack]:
+        """Return, for these pairs of addresses, what is not there of what `condition` should have put in place."""
+        there = Ruled(self._nft, {"guard": len(list(self._guard())), "cut": len(list(self._last()))})
+        return {pair: there.lack(pair, packet, classes.get(pair, 0)) for pair, packet in wanted.items()}
+
     def counts(self) -> dict[Pair, Count]:
         """Return what links have carried, by addresses; those that carried nothing are left out."""
         found: dict[Pair, Count] = {}
         for name in COUNTERS:
-            for key, counter in self._nft.counters(_TABLE, name).items():
+            for key, counter in counters(self._nft, TABLE, name).items():
                 pair = socket.inet_ntoa(key[:4]), socket.inet_ntoa(key[4:])
                 count = found.setdefault(pair, Count())
                 setattr(count, name, counter.packets)
@@ -387,29 +396,5 @@ def _key(endpoint: Endpoint) -> bytes:
     return _packed(endpoint[0]) + nft.port_number(endpoint[1])
 
 
-def _pair(pair: Pair) -> bytes:
-    return _packed(pair[0]) + _packed(pair[1])
-
-
-def _chain(packet: Packet) -> str:
-    """Name the chain that does what holds for packets of a link; empty where nothing does."""
-    if packet.drop >= 1:
-        return _CUT
-    if packet.reject:
-        return _REJECT
-    return f"drop-{packet.drop:.6f}" if packet.drop else ""
-
-
-def _fault_chain(name: str, wanted: Mapping[Pair, Packet], chains: Mapping[Pair, str]) -> Iterable[bytes]:
-    pair = (nft.source(0), nft.destination(1))
-    yield nft.chain(_TABLE, name)
-    yield nft.rule(_TABLE, name, *pair, nft.count("offered"))
-    if name == _REJECT:
-        yield nft.rule(_TABLE, name, *pair, nft.count("dropped"))
-        yield nft.rule(_TABLE, name, nft.meta(0, nft.PROTOCOL), nft.compare(0, _TCP), nft.reset())
-        yield nft.rule(_TABLE, name, nft.prohibit())
-    elif name == _CUT:
-        yield nft.rule(_TABLE, name, *pair, nft.count("dropped"), nft.drop())
-    else:
-        share = next(packet.drop for pair, packet in wanted.items() if chains.get(pair) == name)
-        yield nft.rule(_TABLE, name, nft.chance(share), *pair, nft.count("dropped"), nft.drop())
+def _share(name: str, wanted: Mapping[Pair, Packet], ways: Mapping[Pair, str]) -> float:
+    return next(packet.drop for pair, packet in wanted.items() if ways.get(pair) == name)

@@ -7,8 +7,9 @@ says which class a packet belongs to. All other packets go straight through.
 from __future__ import annotations
 
 import contextlib
+import socket
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from stressnet.agent import kernel, qdisc
 from stressnet.agent.netlink import LOOPBACK, Route
@@ -41,6 +42,29 @@ class Traffic:
                 self._trees.add(pair[1])
                 self._held[pair] = packet
         return {pair: qdisc.class_id(self._numbers[pair]) for pair in queued}
+
+    def classes(self, pairs: Iterable[Pair]) -> dict[Pair, int]:
+        """Return the class of each of these links that has a queue."""
+        return {pair: qdisc.class_id(self._numbers[pair]) for pair in pairs if pair in self._numbers}
+
+    def lacking(self, wanted: Mapping[Pair, Packet]) -> dict[Pair, str]:
+        """Return what queues of these links are not there as `put` made them, in words; a target whose interface has
+        gone needs none."""
+        queued = {pair: packet for pair, packet in wanted.items() if qdisc.is_queued(packet)}
+        places = {pair: self._interface_of(pair[1]) for pair in queued if self._is_there(pair[1])}
+        if not places:
+            return {}
+        there = qdisc.Queues(self._route, places.values())
+        return {
+            pair: there.lack(interface, self._numbers.get(pair, 0), queued[pair])
+            for pair, interface in places.items()
+        }
+
+    def _is_there(self, target: str) -> bool:
+        try:
+            return bool(socket.if_indextoname(self._interface_of(target)))
+        except OSError:
+            return False
 
     def _messages(self, pair: Pair, packet: Packet) -> list[bytes]:
         interface, number = self._interface_of(pair[1]), self._number(pair)

@@ -16,11 +16,6 @@ from stressnet.plan import shorten
 from stressnet.record.record import Look, Record, Span
 from stressnet.record.rows import HostSample, NodeSample
 
-_GLIMPSE_S = 3.0
-"""What is over sooner may not be measured at all: the agent measures one fault on links after the other, and some
-probes take two seconds."""
-_UNSEEN_S = 4.0
-"""Of a shorter fault the half: the agent measures again after a second, which several faults at once make longer."""
 _LATE_S = 2.0
 """A look of the agent that comes so late: it, and the relays beside it, did not run when they should have."""
 _LATE_SHARE = 0.05
@@ -68,10 +63,12 @@ def faults_achieved(record: Record, _: Nothing) -> Finding:
 
 
 def _amiss(span: Span) -> str:
-    """Say what was wrong with a fault: that it ended too early, that most of what was measured, or the last of it,
-    was far from what was asked, or that nobody looked for long."""
+    """Say what was wrong with a fault: that it ended too early, was gone by then, was far from what was asked most of
+    the time or when it was last measured, or that nobody knows."""
     if span.by == "agent":
         return f"it ended by itself after {span.lasted_s:.1f} s, before its time"
+    if span.at_heal and span.at_heal.missing:
+        return f"gone when it should have been healed: {shorten(span.at_heal.missing)}"
     said = [_wrong(span, look) for look in span.looks]
     wrong = [words for words in said if words]
     if wrong and (said[-1] or len(wrong) > len(said) / 2):
@@ -80,25 +77,27 @@ def _amiss(span: Span) -> str:
 
 
 def _unseen(span: Span) -> str:
-    """Say for how long nobody looked whether a fault was there: it may have been gone. It is fine where the agent
-    looked, and has told why it could not measure."""
-    if span.achieved.get("not_measured"):
+    """Say why nobody knows whether a fault was there to its end: nobody saw all of it when it was healed, as in records
+    of earlier versions, and in the second half of its time it was not measured."""
+    if span.at_heal and span.at_heal.there:
         return ""
+    why = span.achieved.get("not_measured") or ""
     if not span.achieved.get("figures"):
-        dropped = span.layer == "packet" and span.hits
-        known = dropped or span.lasted_s < _GLIMPSE_S
-        return "" if known else f"on for {span.lasted_s:.1f} s, and never measured"
+        if (span.layer == "packet" and span.hits) or (why and not span.at_heal):
+            return ""
+        return f"on for {span.lasted_s:.1f} s, and never measured{why and f': {why}'}"
     if span.ended is None or span.measured_at is None:
         return ""
     unseen_s = span.ended - span.measured_at
-    if unseen_s <= max(_UNSEEN_S, span.lasted_s / 2):
+    if unseen_s <= span.lasted_s / 2:
         return ""
     return f"not measured any more in the last {unseen_s:.1f} s of {span.lasted_s:.1f} s"
 
 
 def _silence(span: Span) -> str:
     why = span.achieved.get("not_measured")
-    return f"not measured: {why}" if why else "not measured"
+    there = ", but in place when it was healed" if span.at_heal and span.at_heal.there else ""
+    return f"not measured{f': {why}' if why else ''}{there}"
 
 
 def _wrong(span: Span, look: Look) -> str:

@@ -7,7 +7,7 @@ import shlex
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from stressnet import state
@@ -61,6 +61,8 @@ class Standing:
     """Unix time, 0: until healed."""
     achieved: Mapping[str, Any]
     hits: int
+    at_heal: Mapping[str, Any] = field(default_factory=dict)
+    """Of one that is over, what was there of it when it was about to be taken off (see `Presence.to_raw`)."""
 
     @property
     def over(self) -> bool:
@@ -214,7 +216,13 @@ async def standing(backend: Backend) -> list[Standing]:
 def read_standing(raw: Mapping[str, Any]) -> Standing:
     """Read one entry of the agent's list."""
     return Standing(
-        Fault.from_raw(raw), raw["state"], raw["since"], raw["until"], raw["achieved"], raw["hits"]
+        Fault.from_raw(raw),
+        raw["state"],
+        raw["since"],
+        raw["until"],
+        raw["achieved"],
+        raw["hits"],
+        raw.get("at_heal", {}),
     )
 
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from stressnet.errors import UsageError
 from stressnet.faults.fault import Fault
+from stressnet.faults.presence import Presence
 from stressnet.plan import Plan
 from stressnet.record import runs
 from stressnet.record.journal import read_journal
@@ -59,7 +60,9 @@ class Span:
     """Unix time of the last figures; None where there are none, or they are read anew at every look."""
     hits: int = 0
     by: str = ""
-    """What ended it: time, plan, end, itself or agent; "" while it is on."""
+    """What ended it: time, plan, end, itself, agent or kill (of the command); "" while it is on."""
+    at_heal: Presence | None = None
+    """What was there of it right before it was taken off; None where nobody looked."""
 
     @property
     def lasted_s(self) -> float:
@@ -148,6 +151,7 @@ class Record:
             elif event["event"] == "fault over" and event["id"] in found:
                 found[event["id"]].ended = event["time"]
                 found[event["id"]].by = str(event.get("by", ""))
+                found[event["id"]].at_heal = Presence.from_raw(event)
         return list(found.values())
 
     @cached_property

@@ -47,7 +47,8 @@ def event_text(event: Mapping[str, Any]) -> str:
             "end": "healed at the end",
             "itself": "at once",
         }
-        return f"{event['id']} {by.get(event['by'], 'ended by another')}"
+        gone = f", and gone before: {_short(event['missing'])}" if event.get("missing") else ""
+        return f"{event['id']} {by.get(event['by'], 'ended by another')}{gone}"
     particulars = {key: value for key, value in event.items() if key not in ("event", "time", "monotonic")}
     return ", ".join(f"{key}: {_short(value)}" for key, value in particulars.items())
 

@@ -44,6 +44,7 @@ PACKETS: list[tuple[str, dict[str, float], str, float]] = [
     ("partition", {}, "packets passed", 0.0),
     ("reject", {}, "packets passed", 0.0),
     ("drop", {"probability": 0.9}, "dropped", 0.9),
+    ("drop", {"probability": 1.0}, "packets passed", 0.0),
 ]
 
 
@@ -114,13 +115,13 @@ def test_both_numbers_are_known_while_it_is_on_and_when_it_is_over(
     asyncio.run(story())
 
 
-async def relay_api(net: Backend, node: str, method: str, path: str) -> Any:
+async def relay_api(net: Backend, node: str, method: str, path: str, body: str = "") -> Any:
     """Ask the API of a node's relay, as a Toxiproxy client of the user's own would."""
     server = await listen(net, 0, print, "relay", node=node)
 
     def ask() -> Any:
         with closing(HTTPConnection("127.0.0.1", server.sockets[0].getsockname()[1], timeout=20)) as far:
-            far.request(method, path)
+            far.request(method, path, body or None)
             answer = far.getresponse()
             content = answer.read()
             assert answer.status < 300, content

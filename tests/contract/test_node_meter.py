@@ -56,9 +56,13 @@ def program(plan: Plan, words: str) -> int:
     raise AssertionError("it does not run")
 
 
+def mark(name: str) -> str:
+    """YAML by which `program` knows the processes of a net."""
+    return f"env: {{PLAN: c{os.getpid()}-{name.removeprefix('contract-')}}}"
+
+
 def nets(backend: str, folder: Path, name: str, text: str) -> Plan:
-    extra = f"env: {{PLAN: c{os.getpid()}-{name.removeprefix('contract-')}}}"
-    return plan_text(folder, python_nodes(name, {"n": text}, extra=extra), backend)
+    return plan_text(folder, python_nodes(name, {"n": text}, extra=mark(name)), backend)
 
 
 def test_a_pause_that_somebody_ended_is_not_achieved(backend: str, tmp_path: Path) -> None:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import statistics
 import time
+from contextlib import closing
+from dataclasses import replace
 from functools import partial
 
 import pytest
-from kernel.apart import INDEX, Pair, apart, arrived
+from kernel.apart import HERE, INDEX, THERE, Pair, apart, arrived
 from needs import require_kernel
 
 from stressnet.agent import netlink, qdisc
+from stressnet.agent.traffic import Traffic
 from stressnet.faults.compose import Packet
 
 PACKETS = 2000
@@ -153,3 +156,31 @@ def _sent(pair: Pair, count: int = PACKETS, size: int = 1000) -> list[bytes]:
         pair.here.send(_packet(number, size))
         found += arrived(pair.there, wait_s=0)
     return found + list(arrived(pair.there, wait_s=2))
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"delay_s": 0.08, "jitter_s": 0.01, "rate": 1e6},
+        {"loss": 0.1, "duplicate": 0.05, "corrupt": 0.02},
+        {"loss": 0.2, "loss_correlation": 0.5},
+        {"delay_s": 0.5, "reorder": 0.25},
+    ],
+    ids=" ".join,
+)
+def test_what_an_emulator_does_is_read_back(asked: dict[str, float]) -> None:
+    """It is told from one that somebody has changed, and from none."""
+    link, packet = (HERE, THERE), Packet(**asked)
+
+    def story(_: Pair) -> list[str]:
+        traffic = Traffic(lambda address: INDEX)
+        with closing(traffic), netlink.Route() as route:
+            traffic.adopt({THERE: None})
+            traffic.put({link: packet})
+            said = [traffic.lacking({link: packet})[link]]
+            for message in (qdisc.emulate(INDEX, 1, replace(packet, loss=0.3)), qdisc.remove_tree(INDEX)):
+                route.send([message])
+                said.append(traffic.lacking({link: packet})[link])
+        return said
+
+    assert apart(story) == ["", "another emulator", "no queue"]

@@ -15,6 +15,7 @@ import pytest
 from stressnet.agent.hooks import Hooks
 from stressnet.compile import compile_plan
 from stressnet.faults.fault import Fault
+from stressnet.faults.presence import Presence
 from stressnet.spec.kinds import Kinds
 from stressnet.spec.load import load
 
@@ -150,5 +151,27 @@ def test_a_refusal_is_told_in_the_words_of_the_node(
         await net.hooks.hold([])
         assert node.asked == ["on"]
         assert net.hooks.failures(SULK) == {}
+
+    asyncio.run(story())
+
+
+def test_a_node_that_has_not_taken_a_fault_on_lacks_it(net: Net, node: Moody) -> None:
+    """One that refuses has it not, in its own words; of one that cannot be asked nothing is known."""
+
+    async def story() -> None:
+        assert net.hooks.look(SULK) == Presence(["a: it has not taken it on"], [])
+        await net.hooks.hold([SULK])
+        assert net.hooks.look(SULK) == Presence([], [])
+        net.hooks.ended("a")
+        net.ready = False
+        assert net.hooks.look(SULK) == Presence([], ["a cannot be asked"])
+        net.ready, node.status = True, 409
+        net.hooks.ready("a")
+        await asked(node, ["on", "on"])
+        async with asyncio.timeout(5):
+            while not net.hooks.failures(SULK):  # noqa: ASYNC110 (its answer is under way)
+                await asyncio.sleep(0.01)
+        (words,) = net.hooks.look(SULK).missing
+        assert words.startswith("a: HTTP status 409")
 
     asyncio.run(story())

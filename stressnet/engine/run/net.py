@@ -52,8 +52,8 @@ class Net(Protocol):
     async def put_on(self, wish: Wish, seed: int) -> Put:
         """Put a fault on, and return it, and what is to be said about how it is done."""
 
-    async def take_off(self, ids: Sequence[str]) -> None:
-        """Heal those of these faults that are on."""
+    async def take_off(self, ids: Sequence[str]) -> Mapping[str, Mapping[str, Any]]:
+        """Heal those of these faults that are on; return what was there of each that is over, as `Standing` has it."""
 
     async def renew(self, ids: Sequence[str]) -> None:
         """Keep these faults on for one lease more, those of them that are on."""
@@ -86,7 +86,7 @@ class LiveNet:
         """Put a fault on."""
         return await add(self.backend, self.plan, wish, seed)
 
-    async def take_off(self, ids: Sequence[str]) -> None:
+    async def take_off(self, ids: Sequence[str]) -> Mapping[str, Mapping[str, Any]]:
         """Heal those of these faults that are on."""
         for left in reversed(range(_TRIES)):
             on = {one.fault.id for one in await self.standing() if not one.over}
@@ -94,11 +94,11 @@ class LiveNet:
             try:
                 if wanted:
                     await heal(self.backend, wanted, everything=False)
+                return {one.fault.id: one.at_heal for one in await self.standing() if one.over}
             except (InputError, AgentError):  # one of them has just ended by itself: then none was healed
                 if not left:
                     raise
-            else:
-                return
+        raise AssertionError("the last try returns or raises")
 
     async def renew(self, ids: Sequence[str]) -> None:
         """Renew the leases of those that are on."""

@@ -100,8 +100,9 @@ async def _heal_what_was_on(record: Record, backend: Backend, journal: RunJourna
     wanted = [one for one in ids if one in on]
     if wanted:
         await heal(backend, wanted, everything=False)
+    over = {one.fault.id: one.at_heal for one in await standing(backend) if one.over}
     for one in ids:
-        journal.note("fault over", id=one, by="kill")
+        journal.note("fault over", id=one, by="kill", **over.get(one, {}))
 
 
 @asynccontextmanager

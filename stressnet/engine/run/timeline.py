@@ -181,17 +181,17 @@ class TimelineRun:
         if not ids:
             return
         await self._look_once(final=ids)
-        await self._net.take_off(ids)
+        there = await self._net.take_off(ids)
         for one in ids:
-            self._end(one, by)
+            self._end(one, by, there.get(one, {}))
 
-    def _end(self, name: str, by: str) -> None:
+    def _end(self, name: str, by: str, at_heal: Mapping[str, Any]) -> None:
         step = self.on.pop(name, None)
         self.achieved.pop(name, None)
         if not self.on:
             self._some_on.clear()
         if step is not None:
-            self._journal.note("fault over", id=name, step=step.name, by=by)
+            self._journal.note("fault over", id=name, step=step.name, by=by, **at_heal)
             self._over[step.name].set()
 
     async def _renew(self) -> None:
@@ -212,7 +212,7 @@ class TimelineRun:
             self._note_seen(one, at_once=name in final or one.over)
             if one.over and name not in final:
                 asked = self._until.get(name, 0.0)
-                self._end(name, "time" if one.until >= asked - 1.0 else "agent")
+                self._end(name, "time" if one.until >= asked - 1.0 else "agent", one.at_heal)
 
     def _note_seen(self, one: Standing, *, at_once: bool) -> None:
         """Note what was measured of a fault where that is news."""

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from records import Making, Sampled, found, healthy
 
+from stressnet.faults.presence import Presence
 from stressnet.record.rows import LinkSample
 
 
@@ -38,7 +39,7 @@ def test_a_fault_that_cannot_be_measured_is_said_to_be_so(making: Making) -> Non
 
 
 def test_a_fault_that_could_be_measured_and_was_not_gives_no_verdict(making: Making) -> None:
-    """Nobody knows whether it was there."""
+    """Nobody knows whether it was there; records of earlier versions have no word of the moment when it was healed."""
     making.fault("partition", 30, 34, links=PAIR)
     finding = found(making.made(), "faults_achieved")
     assert finding.outcome == "inconclusive"
@@ -54,9 +55,60 @@ def test_a_fault_with_a_reason_why_it_was_not_measured_counts_as_done(making: Ma
     assert finding.lines == ("partition: partition: not measured: us-2 does not run",)
 
 
-def test_a_fault_that_is_over_soon_need_not_be_measured(making: Making) -> None:
-    making.fault("partition", 30, 32.8, links=PAIR)
-    assert found(making.made(), "faults_achieved").outcome == "pass"
+THERE = Presence()
+NOT_LOOKED_AT = Presence(unseen=["there was no answer in time"])
+SEEN_EARLY = {**AS_ASKED, "at": 1_000_030.5}
+
+
+@pytest.mark.parametrize(
+    ("at_heal", "outcome"), [(THERE, "pass"), (NOT_LOOKED_AT, "inconclusive"), (None, "inconclusive")]
+)
+@pytest.mark.parametrize("states", [[], [(30.5, "on", SEEN_EARLY)]], ids=["never measured", "measured early"])
+def test_a_fault_that_was_in_place_when_it_was_healed_need_not_be_measured(
+    making: Making, at_heal: Presence | None, outcome: str, states: list[Any]
+) -> None:
+    """Nobody can say so much of one that was not looked at, as in records of earlier versions."""
+    making.fault("partition", 30, 32.8, links=PAIR, states=states, at_heal=at_heal)
+    assert found(making.made(), "faults_achieved").outcome == outcome
+
+
+def test_a_fault_that_was_gone_when_it_was_to_be_healed_gives_no_verdict(making: Making) -> None:
+    """Whatever was measured before, and how many packets it dropped."""
+    seen = {**AS_ASKED, "at": 1_000_039.0}
+    gone = Presence(["us-1 > us-2: no rule"])
+    making.fault("partition", 30, 40, links=PAIR, states=[(39, "on", seen)], hits=9, at_heal=gone)
+    finding = found(making.made(), "faults_achieved")
+    assert finding.outcome == "inconclusive"
+    assert (
+        finding.summary == "partition: partition: gone when it should have been healed: us-1 > us-2: no rule"
+    )
+
+
+def test_a_fault_in_place_that_did_something_else_gives_no_verdict(making: Making) -> None:
+    """It may have been put back just before: what it was last measured to do counts all the same."""
+    states = [(31, "on", AS_ASKED), (35, "on", AS_ASKED), (39, "not achieved", TOO_LITTLE)]
+    making.fault("latency", 30, 40, links=PAIR, states=states, at_heal=THERE)
+    assert found(making.made(), "faults_achieved").outcome == "inconclusive"
+
+
+def test_a_fault_that_could_be_neither_measured_nor_looked_at_gives_no_verdict(making: Making) -> None:
+    """The node was not there to have it."""
+    unknown = {"at": 1_000_031.0, "figures": [], "not_measured": "us-1 does not run"}
+    unseen = Presence(unseen=["us-1 does not run"])
+    making.fault("pause", 30, 40, nodes=["us-1"], states=[(31, "on", unknown)], at_heal=unseen)
+    finding = found(making.made(), "faults_achieved")
+    assert finding.outcome == "inconclusive"
+    assert finding.summary == "pause: pause: on for 10.0 s, and never measured: us-1 does not run"
+
+
+def test_a_fault_that_cannot_be_measured_is_said_to_have_been_in_place(making: Making) -> None:
+    unknown = {"at": 1_000_031.0, "figures": [], "not_measured": "another fault lets no packets pass"}
+    making.fault("latency", 30, 40, links=PAIR, states=[(31, "on", unknown)], at_heal=THERE)
+    finding = found(making.made(), "faults_achieved")
+    assert finding.outcome == "pass"
+    assert finding.lines == (
+        "latency: latency: not measured: another fault lets no packets pass, but in place when it was healed",
+    )
 
 
 @pytest.mark.parametrize(("layer", "outcome"), [("packet", "pass"), ("stream", "inconclusive")])
@@ -74,12 +126,6 @@ def test_a_fault_that_nobody_looked_at_for_half_of_its_time_gives_no_verdict(
     seen = {**AS_ASKED, "at": 1_000_000.0 + measured}
     making.fault("latency", 30, 50, links=PAIR, states=[(measured, "on", seen)])
     assert found(making.made(), "faults_achieved").outcome == outcome
-
-
-def test_a_short_fault_was_measured_often_enough_once(making: Making) -> None:
-    seen = {**AS_ASKED, "at": 1_000_030.5}
-    making.fault("latency", 30, 34, links=PAIR, states=[(30.5, "on", seen)])
-    assert found(making.made(), "faults_achieved").outcome == "pass"
 
 
 def test_a_latency_that_is_a_small_part_of_a_round_trip_may_not_be_missing(making: Making) -> None:

@@ -13,6 +13,7 @@ from some_plan import some_plan
 
 from stressnet.engine.run.timeline import TimelineRun
 from stressnet.faultplan.timeline import Calls, Timeline, TimelineStep, When
+from stressnet.faults.presence import Presence
 from stressnet.record.journal import RunJournal, read_journal
 from stressnet.spec.targets import Targets
 from stressnet.testing import MemoryNet, run_virtual
@@ -167,6 +168,21 @@ def test_a_fault_that_somebody_else_ended_is_told_apart(trial: Trial) -> None:
 
     trial.run(fault("cut", When(time_s=5.0), 30.0), beside=heal)
     assert [event["by"] for event in trial.events("fault over")] == ["agent"]
+
+
+def test_what_was_there_of_a_fault_goes_into_the_journal(trial: Trial) -> None:
+    """Whatever ends it: its time, the plan, or the timeline's end."""
+    trial.net.at_heal = Presence(["us-1: 1 of 1 processes run"]).to_raw()
+    heal = TimelineStep("heal", When(time_s=20.0), "heal", "one")
+    trial.run(
+        fault("one", When(time_s=5.0)),
+        fault("two", When(time_s=6.0), 3.0, "us-2"),
+        fault("three", When(time_s=7.0), None, "us-3"),
+        heal,
+    )
+    over = trial.events("fault over")
+    assert [event["by"] for event in over] == ["time", "plan", "end"]
+    assert all(Presence.from_raw(event) == Presence(("us-1: 1 of 1 processes run",)) for event in over)
 
 
 def test_without_signs_of_life_faults_end_by_themselves(trial: Trial) -> None:
