@@ -30,12 +30,22 @@ class Kept:
     since: float
     until: float = 0.0
     before: Counts = field(default_factory=dict)
-    """What links had counted when it began."""
+    """What its links had counted when it began; nothing once it is over."""
     achieved: dict[str, Any] = field(default_factory=dict)
     hits: int = 0
     """Packets that it dropped, or connections that were opened while it was on."""
     lease_ends_at: float = 0.0
     """Until then somebody wants it; 0: it has no lease."""
+
+    @classmethod
+    def begun(cls, fault: Fault, now: float, counted: Counts, lease_s: float) -> Kept:
+        """Return a fault that is on from now; of what links have counted only its own are kept: they are many."""
+        before = {link: counted[link] for link in fault.links if link in counted}
+        return cls(fault, "on", now, before=before, lease_ends_at=now + lease_s if lease_s else 0.0)
+
+    def is_over(self, state: State, now: float, hits: int = 0) -> None:
+        """Note how it ended; nobody asks any more what was before it."""
+        self.state, self.until, self.hits, self.before = state, now, hits, {}
 
     @property
     def on(self) -> bool:

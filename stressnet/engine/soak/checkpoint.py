@@ -35,7 +35,8 @@ class Checkpoint:
     """How many nets there have been."""
     tally: Tally = Tally()  # noqa: RUF009  # it is frozen
     ended: str = ""
-    """"": it goes on, or nobody does it; time: its time is up; interrupted: it can be gone on with."""
+    """"": it goes on, or nobody does it; time: its time is up; interrupted, or net, which could not be had any more: it
+    can be gone on with."""
     notes: tuple[str, ...] = ()
 
     def noting(self, words: str) -> Checkpoint:

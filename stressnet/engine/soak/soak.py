@@ -32,7 +32,7 @@ from stressnet.record.samples import Samples
 from stressnet.spec.units import format_duration, format_size
 
 _TRIES, _TRY_AGAIN_S = 3, 60.0
-"""How often in a row a net may fail to come up, once one has."""
+"""How often in a row a net may fail to come up, once one has, and how often it is looked for where nobody answers."""
 
 
 class Place(Protocol):
@@ -137,28 +137,53 @@ class Soak:
             ended = await self._rounds()
         except asyncio.CancelledError:
             self._note("interrupted")
+        except StressnetError as error:
+            if not self._state.nets:
+                raise
+            ended = "net"
+            self._note(f"given up: {_first_line(error)}")
         finally:
             ticking.cancel()
             await asyncio.gather(ticking, return_exceptions=True)
-            await asyncio.shield(self._place.remove())
+            await self._remove()
         self._state = replace(self._state, ended=ended)
         if ended == "time":
             self._night.end()
         return self._write(final=True)
 
+    async def _remove(self) -> None:
+        """Take the net down; where that fails there is a verdict all the same, and who reads it must know."""
+        try:
+            await asyncio.shield(self._place.remove())
+        except StressnetError as error:
+            net = self._order.scenario.plan.net
+            self._note(f"the net was not taken down, `stressnet down {net}` does it: {_first_line(error)}")
+
     async def _rounds(self) -> str:
-        found = await self._place.find()
-        if found:
-            await self._place.calm()
+        found = await self._find()
         while self.soaked_s < self._order.for_s:
             if not found and not await self._make():
                 return "net"
+            if self._state.tally.total and self.soaked_s >= self._order.for_s:
+                break  # a new net can take long to come up
             await self._round(fresh=not found)
             if self._is_told_to_stop():
                 self._note("interrupted")
                 return "interrupted"
-            found = await self._place.find()
+            found = await self._find()
         return "time"
+
+    async def _find(self) -> bool:
+        """Tell whether the net is up; who should know may be too busy for a while."""
+        for left in reversed(range(_TRIES)):
+            try:
+                return await self._place.find()
+            except StressnetError as error:
+                if not left or not self._state.nets:
+                    raise
+                self._note(f"nobody says whether the net is up: {_first_line(error)}")
+                await asyncio.sleep(_TRY_AGAIN_S)
+        raise AssertionError("the last try returns or raises")
 
     def _is_told_to_stop(self) -> bool:
         task = asyncio.current_task()
@@ -174,7 +199,7 @@ class Soak:
             except StressnetError as error:
                 if not self._state.nets:
                     raise
-                self._note(f"the net did not come up: {error.message.splitlines()[0]}")
+                self._note(f"the net did not come up: {_first_line(error)}")
                 if left:
                     await asyncio.sleep(_TRY_AGAIN_S)
             else:
@@ -194,6 +219,9 @@ class Soak:
         self._write_down(scenario, path, number)
         limits = Limits(self._budget.room, self._budget.log_bytes(len(scenario.plan.nodes)))
         try:
+            if not fresh:
+                # What a round asked for too late, or a controller before it died, may have come since.
+                await self._place.calm()
             await self._place.do(scenario, path, limits, fresh=fresh)
         except asyncio.CancelledError:  # before there was anything to heal
             _stop(path, "interrupted", self._now())
@@ -312,6 +340,10 @@ class Soak:
 
     def _facts(self) -> Any:
         return read(self._folder / SOAK)
+
+
+def _first_line(error: StressnetError) -> str:
+    return error.message.splitlines()[0]
 
 
 def _stop(path: Path, why: str, at: float) -> None:
