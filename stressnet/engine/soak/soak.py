@@ -10,7 +10,7 @@ from collections.abc import Callable
 from contextlib import closing, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from stressnet.checks.verdict import Verdict, judge
 from stressnet.engine.run.phases import Limits
@@ -20,7 +20,7 @@ from stressnet.engine.soak import checkpoint, thin
 from stressnet.engine.soak.amount import Amount, last_good_night, weigh
 from stressnet.engine.soak.budget import Budget
 from stressnet.engine.soak.figures import Change, changes
-from stressnet.engine.soak.folder import LINES, SOAK, SUMMARY, new_round, read, round_folder
+from stressnet.engine.soak.folder import LINES, SOAK, SUMMARY, new_round, round_folder
 from stressnet.engine.soak.night import Night
 from stressnet.engine.soak.rounds import Round, append, failure_of
 from stressnet.engine.soak.summary import again, summary
@@ -64,10 +64,16 @@ class Order:
     every_s: float
     budget: int
 
+    def words(self) -> list[str]:
+        """Return the command that does the whole soak again; `asked` has that of a run."""
+        program, _, *rest = self.asked.command
+        return [program, "soak", *rest, "--for", format_duration(self.for_s)]
 
-def timeline_digest(scenario: Scenario) -> str:
-    """Return what tells one timeline from another."""
-    return hashlib.sha256(json.dumps(scenario.timeline.to_raw(), sort_keys=True).encode()).hexdigest()
+
+def asked_digest(scenario: Scenario) -> str:
+    """Return what tells one timeline with its checks from another."""
+    asked = [scenario.timeline.to_raw(), list(scenario.checks)]
+    return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
 
 
 def write_order(folder: Path, order: Order, mark: str, now: float) -> None:
@@ -82,15 +88,21 @@ def write_order(folder: Path, order: Order, mark: str, now: float) -> None:
         "seed": one.plan.seed,
         "backend": one.plan.backend,
         "net": one.plan.net,
-        "timeline": timeline_digest(one),
+        "asked": asked_digest(one),
         "mark": mark,
         "command": list(order.asked.command),
-        "for_s": order.for_s,
-        "every_s": order.every_s,
-        "budget_bytes": order.budget,
         "begun_at": now,
     }
-    runs.write_json(folder / SOAK, facts)
+    runs.write_json(folder / SOAK, facts | _amounts(order))
+
+
+def renew_order(folder: Path, order: Order) -> None:
+    """Write into the folder of a soak that is gone on with what may be asked anew each time."""
+    runs.write_json(folder / SOAK, {**runs.read_json(folder / SOAK), **_amounts(order)})
+
+
+def _amounts(order: Order) -> dict[str, float]:
+    return {"for_s": order.for_s, "every_s": order.every_s, "budget_bytes": order.budget}
 
 
 class Soak:
@@ -129,7 +141,7 @@ class Soak:
     async def run(self) -> Amount:
         """Go on to the end; cancelling ends it in order: healed, judged, taken down."""
         ended = "interrupted"
-        self._night.begin(self._order.asked)
+        self._night.begin(replace(self._order.asked, command=tuple(self._order.words())))
         self._take_up()
         self._begun = asyncio.get_running_loop().time()
         ticking = asyncio.create_task(self._tick())
@@ -334,12 +346,9 @@ class Soak:
         outcome, reason = weigh(self._state, night)
         amount = Amount(outcome, reason, self._state, self._changes, night)
         runs.write_json(self._folder / runs.VERDICT, amount.to_raw())
-        text = summary(self._folder, {**self._facts(), "for_s": self._order.for_s}, amount, self._good)
+        text = summary(self._folder, runs.read_json(self._folder / SOAK), amount, self._good)
         runs.write_text(self._folder / SUMMARY, text)
         return amount
-
-    def _facts(self) -> Any:
-        return read(self._folder / SOAK)
 
 
 def _first_line(error: StressnetError) -> str:

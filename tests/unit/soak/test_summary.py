@@ -13,6 +13,7 @@ from soaking import BEGUN, MemoryPlace, Trial, sample_rows, small_plan
 
 from stressnet.checks import registry, verdict
 from stressnet.checks.check import Check, Finding, Nothing
+from stressnet.engine.recheck import recheck
 from stressnet.engine.run.stages import Asked, write_down
 from stressnet.engine.soak import night as nights
 from stressnet.engine.soak.amount import last_good_night, weigh
@@ -182,6 +183,16 @@ def test_a_check_of_nights_is_asked_of_the_whole(tmp_path: Path, monkeypatch: py
     assert amount.checkpoint.tally.counts["pass"] == 10
     assert amount.outcome == "fail"
     assert "The night as a whole: fail: leak: " in (trial.folder / SUMMARY).read_text()
+
+
+def test_the_record_of_a_night_asks_what_makes_sense_of_a_night(tmp_path: Path) -> None:
+    """Not the checks of rounds, which it could only be inconclusive about; and its command is that of the soak."""
+    trial = Trial(tmp_path)
+    trial.run()
+    night = Record(trial.folder / NIGHT)
+    assert night.run["checks"] == []
+    assert night.run["command"] == ["stressnet", "soak", "small.yaml", "--seed", "7", "--for", "10m"]
+    assert recheck(night).outcome == "pass"
 
 
 def test_a_summary_says_first_what_matters(tmp_path: Path) -> None:
