@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import hashlib
 import json
 import time
@@ -182,6 +183,7 @@ class Soak:
             if self._is_told_to_stop():
                 self._note("interrupted")
                 return "interrupted"
+            gc.collect()  # by itself it lets the cycles of many rounds pile up, and the heap never shrinks again
             found = await self._find()
         return "time"
 
