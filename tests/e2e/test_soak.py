@@ -115,7 +115,7 @@ def test_a_soak_outlives_its_controller(soaking: Soaking) -> None:
     assert second.returncode == {"pass": 0, "inconclusive": 2}[verdict["outcome"]], told
     assert (verdict["nets"], verdict["cut_short"], verdict["rounds"]["fail"]) == (1, 1, 0)
     assert sum(verdict["rounds"].values()) >= 3
-    assert "round 2 was cut short by the death of its controller" in verdict["notes"]
+    assert verdict["notes"][0].endswith(": round 2 was cut short by the death of its controller")
     assert said.startswith(f"## Soak of soaked: {verdict['outcome'].upper()}")
     assert state.nets() == []
 

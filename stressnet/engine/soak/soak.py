@@ -24,7 +24,7 @@ from stressnet.engine.soak.figures import Change, changes
 from stressnet.engine.soak.folder import LINES, SOAK, SUMMARY, new_round, round_folder
 from stressnet.engine.soak.night import Night
 from stressnet.engine.soak.rounds import Round, append, failure_of
-from stressnet.engine.soak.summary import again, summary
+from stressnet.engine.soak.summary import again, span, summary, utc
 from stressnet.errors import StressnetError
 from stressnet.record import runs
 from stressnet.record.journal import RunJournal
@@ -286,7 +286,7 @@ class Soak:
         append(self._folder / LINES, one)
         self._state = replace(self._state, begun_at=0.0, tally=self._state.tally.with_round(one))
         self._save()
-        took = format_duration(round(one.ended_at - one.begun_at))
+        took = span(one.ended_at - one.begun_at)
         self._say(f"round {one.number}  {one.outcome}  {took}  {one.reason}")
 
     # Going on with what another process has begun.
@@ -327,11 +327,11 @@ class Soak:
             self._save()
             self._budget.room(0)
             self._write()
-            soaked, whole = (format_duration(round(one)) for one in (self.soaked_s, self._order.for_s))
-            self._say(f"{soaked} of {whole}  {self._state.tally.words()}")
+            lasted = f"{span(self.soaked_s)} of {span(self._order.for_s)}"
+            self._say(f"{lasted}  {self._state.tally.words()}")
 
     def _note(self, words: str) -> None:
-        self._state = self._state.noting(words)
+        self._state = self._state.noting(f"{utc(self._now())}: {words}")
         self._say(words)
 
     def _save(self) -> None:
@@ -354,7 +354,7 @@ class Soak:
 
 
 def _first_line(error: StressnetError) -> str:
-    return error.message.splitlines()[0]
+    return error.message.splitlines()[0].rstrip(":")
 
 
 def _stop(path: Path, why: str, at: float) -> None:

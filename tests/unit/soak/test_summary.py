@@ -22,6 +22,7 @@ from stressnet.engine.soak.figures import changes
 from stressnet.engine.soak.folder import NIGHT, SUMMARY, new_soak
 from stressnet.engine.soak.rounds import Round, Tally
 from stressnet.engine.soak.soak import write_order
+from stressnet.engine.soak.summary import span
 from stressnet.record.record import Record
 from stressnet.record.rows import NodeSample
 from stressnet.record.samples import Samples, read
@@ -193,6 +194,23 @@ def test_the_record_of_a_night_asks_what_makes_sense_of_a_night(tmp_path: Path) 
     assert night.run["checks"] == []
     assert night.run["command"] == ["stressnet", "soak", "small.yaml", "--seed", "7", "--for", "10m"]
     assert recheck(night).outcome == "pass"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        (59.4, "59s"),
+        (60, "1m"),
+        (90, "1m 30s"),
+        (3600, "1h"),
+        (3690, "1h 01m"),
+        (28800, "8h"),
+        (360000, "100h"),
+    ],
+)
+def test_how_long_is_said_in_two_units_at_most(seconds: float, words: str) -> None:
+    """Not as decimal fractions: nobody reads 1.35m as 81 seconds."""
+    assert span(seconds) == words
 
 
 def test_a_summary_says_first_what_matters(tmp_path: Path) -> None:
