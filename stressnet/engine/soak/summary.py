@@ -23,15 +23,16 @@ def summary(soak: Path, facts: Mapping[str, Any], amount: Amount, good: GoodNigh
     known = amount.checkpoint.ended or amount.outcome == "fail"
     word = amount.outcome.upper() if known else "in progress"
     asked_s, soaked_s = facts["for_s"], amount.checkpoint.soaked_s
+    tally = amount.checkpoint.tally
+    first = tally.first_failure
     lines = [
         f"## Soak of {who}: {word}",
         "",
-        f"{amount.reason}.",
+        f"{tally.counts['fail']} of {tally.total} rounds failed." if first else f"{amount.reason}.",
         "",
         f"Begun {utc(facts['begun_at'])}; {span(soaked_s)} of {span(asked_s)},"
-        f" {amount.checkpoint.tally.words()}; seed {facts['seed']}, {facts['backend']}.",
+        f" {tally.words()}; seed {facts['seed']}, {facts['backend']}.",
     ]
-    first = amount.checkpoint.tally.first_failure
     lines += _failure(soak, facts, first) if first else []
     lines += ["", *_table(amount.changes, good)]
     if amount.night:

@@ -74,7 +74,9 @@ def test_one_round_that_fails_makes_the_soak_fail(tmp_path: Path) -> None:
     amount = trial.run()
     assert (amount.outcome, amount.exit_code) == ("fail", 1)
     text = (trial.folder / SUMMARY).read_text()
-    assert "2 of 10 rounds failed, first round 4" in text
+    assert "\n2 of 10 rounds failed.\n" in text
+    assert "**First failure**: round 4, check `height`" in text
+    assert amount.reason.startswith("2 of 10 rounds failed, first round 4: height: ")
     assert "stressnet run small.yaml --seed 7 --round 4" in text
     assert "`height`" in text
     assert (round_folder(trial.folder, 4) / runs.LOGS).is_dir()
