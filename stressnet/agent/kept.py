@@ -109,6 +109,8 @@ def write(path: Path, following: int, kept: Iterable[Kept]) -> list[Kept]:
     over = [one for one in found if not one.on][-_REMEMBERED:]
     left = sorted([*(one for one in found if one.on), *over], key=lambda one: one.fault.number)
     partial = path.with_suffix(".partial")
-    partial.write_text(json.dumps({"next": following, "faults": [one.to_file() for one in left]}))
+    # One by one: of a list of all, the encoder makes thousands of pieces before it joins them, at every sign of life.
+    faults = ", ".join(json.dumps(one.to_file()) for one in left)
+    partial.write_text(f'{{"next": {following}, "faults": [{faults}]}}')
     partial.replace(path)
     return left

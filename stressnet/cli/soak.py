@@ -61,7 +61,8 @@ def command(
     from stressnet.engine.soak import budget as budgets
     from stressnet.engine.soak.begin import begun
     from stressnet.engine.soak.livenet import LivePlace
-    from stressnet.engine.soak.soak import Order, Soak
+    from stressnet.engine.soak.order import Order
+    from stressnet.engine.soak.soak import Soak
     from stressnet.spec.units import format_size
 
     if budget < budgets.LEAST:

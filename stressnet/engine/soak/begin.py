@@ -12,7 +12,7 @@ from pathlib import Path
 from stressnet.engine.run.scenario import Scenario, unique_mark
 from stressnet.engine.soak import folder as folders
 from stressnet.engine.soak.livenet import MARGIN_S, round_s
-from stressnet.engine.soak.soak import Order, asked_digest, renew_order, write_order
+from stressnet.engine.soak.order import Order, asked_digest, renew_order, write_order
 from stressnet.errors import UsageError
 from stressnet.record import runs
 

@@ -4,25 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import hashlib
-import json
 import time
 from collections.abc import Callable
 from contextlib import closing, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
 from stressnet.checks.verdict import Verdict, judge
 from stressnet.engine.run.phases import Limits
 from stressnet.engine.run.scenario import Scenario
-from stressnet.engine.run.stages import Asked, write_down
+from stressnet.engine.run.stages import write_down
 from stressnet.engine.soak import checkpoint, thin
 from stressnet.engine.soak.amount import Amount, last_good_night, weigh
 from stressnet.engine.soak.budget import Budget
 from stressnet.engine.soak.figures import Change, changes
 from stressnet.engine.soak.folder import LINES, SOAK, SUMMARY, new_round, round_folder
 from stressnet.engine.soak.night import Night
+from stressnet.engine.soak.order import Order
 from stressnet.engine.soak.rounds import Round, append, failure_of
 from stressnet.engine.soak.summary import again, span, summary, utc
 from stressnet.errors import StressnetError
@@ -30,7 +29,7 @@ from stressnet.record import runs
 from stressnet.record.journal import RunJournal
 from stressnet.record.record import Record
 from stressnet.record.samples import Samples
-from stressnet.spec.units import format_duration, format_size
+from stressnet.spec.units import format_size
 
 _TRIES, _TRY_AGAIN_S = 3, 60.0
 """How often in a row a net may fail to come up, once one has, and how often it is looked for where nobody answers."""
@@ -53,57 +52,6 @@ class Place(Protocol):
 
     async def remove(self) -> None:
         """Take the net down."""
-
-
-@dataclass(frozen=True, slots=True)
-class Order:
-    """What was asked; seconds and bytes."""
-
-    scenario: Scenario
-    asked: Asked
-    for_s: float
-    every_s: float
-    budget: int
-
-    def words(self) -> list[str]:
-        """Return the command that does the whole soak again; `asked` has that of a run."""
-        program, _, *rest = self.asked.command
-        return [program, "soak", *rest, "--for", format_duration(self.for_s)]
-
-
-def asked_digest(scenario: Scenario) -> str:
-    """Return what tells one timeline with its checks from another."""
-    asked = [scenario.timeline.to_raw(), list(scenario.checks)]
-    return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
-
-
-def write_order(folder: Path, order: Order, mark: str, now: float) -> None:
-    """Write into a soak's folder what was asked."""
-    one = order.scenario
-    facts = {
-        "version": 1,
-        "name": one.name,
-        "variant": one.variant,
-        "expected": one.expected,
-        "file": one.file,
-        "seed": one.plan.seed,
-        "backend": one.plan.backend,
-        "net": one.plan.net,
-        "asked": asked_digest(one),
-        "mark": mark,
-        "command": list(order.asked.command),
-        "begun_at": now,
-    }
-    runs.write_json(folder / SOAK, facts | _amounts(order))
-
-
-def renew_order(folder: Path, order: Order) -> None:
-    """Write into the folder of a soak that is gone on with what may be asked anew each time."""
-    runs.write_json(folder / SOAK, {**runs.read_json(folder / SOAK), **_amounts(order)})
-
-
-def _amounts(order: Order) -> dict[str, float]:
-    return {"for_s": order.for_s, "every_s": order.every_s, "budget_bytes": order.budget}
 
 
 class Soak:

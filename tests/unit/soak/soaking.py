@@ -17,7 +17,8 @@ from stressnet.engine.run.stages import Asked
 from stressnet.engine.run.timeline import TimelineRun
 from stressnet.engine.soak.amount import Amount
 from stressnet.engine.soak.folder import new_soak
-from stressnet.engine.soak.soak import Order, Soak, write_order
+from stressnet.engine.soak.order import Order, write_order
+from stressnet.engine.soak.soak import Soak
 from stressnet.errors import EnvironmentProblem, StageError
 from stressnet.faultplan.timeline import Timeline, TimelineStep, When
 from stressnet.plan import Plan

@@ -20,8 +20,8 @@ from stressnet.engine.soak.amount import last_good_night, weigh
 from stressnet.engine.soak.checkpoint import Checkpoint
 from stressnet.engine.soak.figures import changes
 from stressnet.engine.soak.folder import NIGHT, SUMMARY, new_soak
+from stressnet.engine.soak.order import write_order
 from stressnet.engine.soak.rounds import Round, Tally
-from stressnet.engine.soak.soak import write_order
 from stressnet.engine.soak.summary import span
 from stressnet.record.record import Record
 from stressnet.record.rows import NodeSample
