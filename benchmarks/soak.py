@@ -22,7 +22,8 @@ from stressnet.engine.run.stages import Asked
 from stressnet.engine.soak import thin
 from stressnet.engine.soak.begin import begun
 from stressnet.engine.soak.livenet import LivePlace
-from stressnet.engine.soak.soak import Order, Soak
+from stressnet.engine.soak.order import Order
+from stressnet.engine.soak.soak import Soak
 
 PLAN = """
 topology:

@@ -100,9 +100,14 @@ def forget_kept(net: str) -> None:
 
 
 def is_locked(net: str) -> bool:
-    """Tell whether a command is making or removing the net. It only looks: to try the lock would be in the way."""
+    """Tell whether a command is making or removing the net."""
+    return is_held(root() / "locks" / _checked(net))
+
+
+def is_held(path: Path) -> bool:
+    """Tell whether a process holds a file, as `held` does. It only looks: to try the lock would be in the way."""
     with suppress(OSError):
-        wanted = str((root() / "locks" / _checked(net)).stat().st_ino)
+        wanted = str(path.stat().st_ino)
         for line in Path("/proc/locks").read_text().splitlines():
             _, sort, *_, place, _, _ = line.split()  # 1: FLOCK ADVISORY WRITE 2339 fe:00:770134 0 EOF
             if sort == "FLOCK" and place.rpartition(":")[2] == wanted:

@@ -118,13 +118,10 @@ class Keeper:
                     await self._apply(before)
                 raise FaultRefused(str(error)) from error
             now = time.time()
-            kept = [
-                Kept(fault, "on", now, before=self.counted, lease_ends_at=now + lease_s if lease_s else 0.0)
-                for fault in named
-            ]
+            kept = [Kept.begun(fault, now, self.counted, lease_s) for fault in named]
             for one in kept:
                 if one.fault in momentary:
-                    one.state, one.until = "ended", now
+                    one.is_over("ended", now)
             await self._remember(kept, before)
             self.moved.set()
         for fault in named:
@@ -190,7 +187,7 @@ class Keeper:
         by = {kept.fault.id: kept.ended_by for kept in self._kept if state == "ended"}
         for kept in self._kept:
             if kept.fault.id in gone:
-                kept.state, kept.until, kept.hits = state, time.time(), self._hits(kept, self.counted)
+                kept.is_over(state, time.time(), self._hits(kept, self.counted))
         try:
             self._write()
         except OSError as error:  # a full disk keeps nothing from being healed
@@ -214,17 +211,18 @@ class Keeper:
         ):  # a full disk: it is measured again, and the fault stands in the file
             self._write()
 
-    def listed(self) -> list[dict[str, Any]]:
-        """Return the faults that are on, and the latest that were, in the order they came."""
+    def listed(self, first: int = 0) -> list[dict[str, Any]]:
+        """Return the faults that are on, and the latest that were from this number on, in the order they came."""
         counted = self._links.counted()
-        for kept in self._kept:
+        wanted = [kept for kept in self._kept if kept.on or kept.fault.number >= first]
+        for kept in wanted:
             if kept.on:
                 kept.hits = self._hits(kept, counted)
             if self._admission.layer(kept.fault) == "protocol":
                 self._ask_hooks(kept)
             if kept.fault.kind == "clock":
                 self._ask_clocks(kept)
-        return [kept.to_raw() for kept in self._kept]
+        return [kept.to_raw() for kept in wanted]
 
     def _ask_hooks(self, kept: Kept) -> None:
         """Say how many nodes do what a declared fault asks, and why the others do not."""

@@ -30,7 +30,7 @@ class Kept:
     since: float
     until: float = 0.0
     before: Counts = field(default_factory=dict)
-    """What links had counted when it began."""
+    """What its links had counted when it began; nothing once it is over."""
     achieved: dict[str, Any] = field(default_factory=dict)
     hits: int = 0
     """Packets that it dropped, or connections that were opened while it was on."""
@@ -38,6 +38,16 @@ class Kept:
     """What was there of it when it was about to be taken off, as plain data (see `Presence`)."""
     lease_ends_at: float = 0.0
     """Until then somebody wants it; 0: it has no lease."""
+
+    @classmethod
+    def begun(cls, fault: Fault, now: float, counted: Counts, lease_s: float) -> Kept:
+        """Return a fault that is on from now; of what links have counted only its own are kept: they are many."""
+        before = {link: counted[link] for link in fault.links if link in counted}
+        return cls(fault, "on", now, before=before, lease_ends_at=now + lease_s if lease_s else 0.0)
+
+    def is_over(self, state: State, now: float, hits: int = 0) -> None:
+        """Note how it ended; nobody asks any more what was before it."""
+        self.state, self.until, self.hits, self.before = state, now, hits, {}
 
     @property
     def on(self) -> bool:
@@ -102,6 +112,8 @@ def write(path: Path, following: int, kept: Iterable[Kept]) -> list[Kept]:
     over = [one for one in found if not one.on][-_REMEMBERED:]
     left = sorted([*(one for one in found if one.on), *over], key=lambda one: one.fault.number)
     partial = path.with_suffix(".partial")
-    partial.write_text(json.dumps({"next": following, "faults": [one.to_file() for one in left]}))
+    # One by one: of a list of all, the encoder makes thousands of pieces before it joins them, at every sign of life.
+    faults = ", ".join(json.dumps(one.to_file()) for one in left)
+    partial.write_text(f'{{"next": {following}, "faults": [{faults}]}}')
     partial.replace(path)
     return left

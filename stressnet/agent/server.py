@@ -153,9 +153,9 @@ class Server:
         ids, notes = await self._control.keeper.add([Fault.from_raw(raw) for raw in faults], lease_s)
         return {"ids": ids, "notes": notes}
 
-    async def _fault_list(self) -> list[dict[str, Any]]:
+    async def _fault_list(self, first: int = 0) -> list[dict[str, Any]]:
         await self._control.under_control()  # an agent that has just been started knows of none yet
-        return self._control.keeper.listed()
+        return self._control.keeper.listed(first)
 
     async def _fault_heal(self, ids: Sequence[str] = (), everything: bool = False) -> dict[str, Any]:
         await self._control.under_control()

@@ -25,11 +25,11 @@ def command(run: str, out: Path | None, as_json: bool) -> None:
     from stressnet.cli.terminal import print_json
     from stressnet.errors import UsageError
     from stressnet.record.archive import SUFFIX, pack
-    from stressnet.record.runs import find_run
+    from stressnet.record.runs import find_run, label
     from stressnet.spec.units import format_size
 
     path = find_run(run)
-    file = out or Path(f"{path.parent.name}-{path.name}{SUFFIX}")
+    file = out or Path(f"{label(path)}{SUFFIX}")
     if file.resolve().is_relative_to(path):
         raise UsageError(f"{file} would be a part of itself", hints=("--out says where it goes",))
     size = pack(path, file)

@@ -1,4 +1,4 @@
-"""`stressnet ls`: which nets are up, or which records there are."""
+"""`stressnet ls`: which nets are up, or which records and soaks there are."""
 
 from __future__ import annotations
 
@@ -13,8 +13,10 @@ if TYPE_CHECKING:
     from stressnet.backends.base import FoundNet
 
 
-@click.command(short_help="List the nets that are up, or the records of runs.")
-@click.option("--runs", "records", is_flag=True, help="List the records of runs instead, the newest first.")
+@click.command(short_help="List the nets that are up, or the records of runs and soaks.")
+@click.option(
+    "--runs", "records", is_flag=True, help="List the records of runs, and soaks, instead, the newest first."
+)
 @click.option(
     "--out",
     type=click.Path(path_type=Path, file_okay=False),
@@ -24,7 +26,9 @@ if TYPE_CHECKING:
 )
 @json_option
 def command(records: bool, out: Path, as_json: bool) -> None:
-    """List the nets of this user, also those of which only remains are left; or with --runs the records of runs."""
+    """List the nets of this user, also those of which only remains are left; or with --runs the records of runs,
+    and soaks.
+    """
     if records:
         from stressnet.cli.records_text import show_records
 

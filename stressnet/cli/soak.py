@@ -61,7 +61,8 @@ def command(
     from stressnet.engine.soak import budget as budgets
     from stressnet.engine.soak.begin import begun
     from stressnet.engine.soak.livenet import LivePlace
-    from stressnet.engine.soak.soak import Order, Soak
+    from stressnet.engine.soak.order import Order
+    from stressnet.engine.soak.soak import Soak
     from stressnet.spec.units import format_size
 
     if budget < budgets.LEAST:
@@ -76,7 +77,7 @@ def command(
 
     def order_of(scenario: Scenario) -> Order:
         words = again(plan, scenario.variant, sets, scenario.seed, kinds, scenario.plan.backend)
-        asked = Asked(out, words, plan.read_text(encoding="utf-8"))
+        asked = Asked(out, words, Path(scenario.file).read_text(encoding="utf-8"))
         return Order(scenario, asked, for_s, every_s, budget)
 
     with begun(load, order_of, out, resume=resume) as (folder, order), SoakScreen(quiet=as_json) as screen:

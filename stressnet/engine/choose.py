@@ -22,19 +22,22 @@ def backend_for(name: str, net: str) -> Backend:
     return NetnsBackend(net)
 
 
-def found_nets(backends: Sequence[str] = BACKENDS) -> list[FoundNet]:
-    """Return the nets of these backends, where they answer, by name."""
+def found_nets(backends: Sequence[str] = BACKENDS, *, patient: bool = False) -> list[FoundNet]:
+    """Return the nets of these backends, where they answer, by name.
+
+    `patient`: wait for an engine that is busy; EnvironmentProblem where it does not answer even then.
+    """
     found: list[FoundNet] = []
     for name in backends:
-        found += _asked(name)
+        found += _asked(name, patient=patient)
     return sorted(found, key=lambda net: (net.name, net.backend))
 
 
-def _asked(backend: str) -> list[FoundNet]:
+def _asked(backend: str, *, patient: bool) -> list[FoundNet]:
     if backend == "docker":
         from stressnet.backends import docker
 
-        return docker.found_nets()
+        return docker.found_nets(patient=patient)
     from stressnet.backends import netns
 
     return netns.found_nets()

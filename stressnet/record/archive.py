@@ -32,7 +32,7 @@ def pack(record: Path, file: Path) -> int:
     Everything in it lies below one folder that has the name of the plan and the time of the run.
     """
     begun = int(json.loads((record / runs.RUN).read_text(encoding="utf-8"))["begun_at"])
-    top = f"{record.parent.name}-{record.name}"
+    top = runs.label(record)
     partial = file.with_name(f".{file.name}.partial")
     try:
         with (

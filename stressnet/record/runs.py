@@ -22,8 +22,8 @@ from stressnet.errors import EnvironmentProblem, UsageError
 from stressnet.record.journal import read_journal
 
 ROOT = Path("runs")
-PROOF = "prove.json"
-LATEST = "latest"
+PROOF, SOAK = "prove.json", "soak.json"
+LATEST, LATEST_SOAK = "latest", "latest-soak"
 RUN, PLAN, TIMELINE, JOURNAL, SAMPLES = (
     "run.json",
     "plan.json",
@@ -90,12 +90,40 @@ def point(link: Path, target: str) -> None:
 
 
 def find_run(text: str, root: Path = ROOT) -> Path:
-    """Return the record that a user means: its folder, or the name of a fault plan for the latest of it."""
+    """Return the record that a user means: its folder, or the name of a fault plan for the latest of it.
+
+    UsageError where there is none; of a soak, which has many, it names some.
+    """
     for path in (Path(text), root / text, root / text / LATEST, Path(text) / LATEST):
+        if (path / SOAK).is_file():
+            raise _is_soak(path)
         if (path / RUN).is_file():
             return path.resolve()
-    known = ", ".join(dict.fromkeys(run.path.parent.name for run in runs(root))) or "none"
+    for path in (root / text / LATEST_SOAK, Path(text) / LATEST_SOAK):
+        if (path / SOAK).is_file():
+            raise _is_soak(path)
+    plans = [run.path.parent.name for run in runs(root)]
+    plans += [link.parent.name for link in root.glob(f"*/{LATEST_SOAK}")]
+    known = ", ".join(dict.fromkeys(plans)) or "none"
     raise UsageError(f"there is no record {text!r}; fault plans with records in {root}/: {known}")
+
+
+def _is_soak(path: Path) -> UsageError:
+    first = (read_json(path / VERDICT).get("first_failure") or {}).get("number")
+    ways = {
+        "the whole night": path / "night",
+        f"round {first}, the first that failed": path / "rounds" / str(first),
+        "its latest round": path / LATEST,
+    }
+    there = [f"{what}: {where}" for what, where in ways.items() if (where / RUN).is_file()]
+    hints = (*there, f"what it came to: {path / 'summary.md'}")
+    return UsageError(f"{path} is a soak, of which each round has a record; say which", hints=hints)
+
+
+def label(record: Path) -> str:
+    """Return what tells a record from others: its plan and time, of one in a soak those of the soak, and its number."""
+    soak = next((one for one in record.parents[:2] if (one / SOAK).is_file()), None)
+    return f"{soak.parent.name}-{soak.name}-{record.name}" if soak else f"{record.parent.name}-{record.name}"
 
 
 def runs(root: Path = ROOT) -> Iterator[FoundRun]:
@@ -135,10 +163,16 @@ def size_bytes(path: Path) -> int:
 
 
 def _outcome(path: Path) -> str:
+    return str(read_json(path / VERDICT).get("outcome", ""))
+
+
+def read_json(path: Path) -> Mapping[str, Any]:
+    """Return what a file of facts says; nothing where it is missing or torn."""
     try:
-        return str(json.loads((path / VERDICT).read_text(encoding="utf-8"))["outcome"])
-    except (OSError, ValueError, KeyError):
-        return ""
+        raw = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return raw if isinstance(raw, dict) else {}
 
 
 def write_json(path: Path, facts: Mapping[str, Any]) -> None:

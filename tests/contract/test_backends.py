@@ -335,7 +335,7 @@ def test_a_net_ends_at_its_time_to_live(backend: str, tmp_path: Path) -> None:
 
 
 def test_stop_signal_reaches_the_node(backend: str, tmp_path: Path) -> None:
-    """A stopped node gets its kind's signal first and can end in its own way."""
+    """A stopped node gets its kind's signal first and can end in its own way, with words that are read alone."""
     polite = """
 import signal, time
 signal.signal(signal.SIGTERM, lambda *_: (print('bye'), exit(3)))
@@ -346,11 +346,14 @@ time.sleep(600)
 
     async def story() -> None:
         async with live(plan) as net:
+            place = net.log_end("n")
             async with await net.connect() as agent:
                 await agent.call("stop", names=["n"])
             seen = await until(lambda: _ended(plan, net))
             assert seen.exit_code == 3
-            assert "bye" in await log(net, "n")
+            assert await log(net, "n") == ["set", "bye"]
+            since = [line async for line in net.logs("n", follow=False, tail=None, since=place)]
+            assert since == [b"bye"]
 
     asyncio.run(story())
 

@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 import pytest
@@ -17,8 +18,10 @@ from stressnet.checks.verdict import Judgement, Verdict
 from stressnet.cli import group
 from stressnet.cli.verdict_text import print_verdict
 from stressnet.engine.recheck import recheck, write_verdict
+from stressnet.engine.soak.folder import SOAK, STATE, locked, new_soak, round_folder
 from stressnet.errors import InputError, UsageError
 from stressnet.faultplan.read import is_fault_plan
+from stressnet.record import runs
 from stressnet.record.record import Record
 from stressnet.resources import folder, topology
 
@@ -122,6 +125,76 @@ def test_records_are_listed_the_newest_first(run: Callable[..., Result], tmp_pat
     assert lines[0].split() == ["PLAN", "VARIANT", "WHEN", "OUTCOME", "DURATION", "SIZE", "RECORD"]
     assert [line.split()[0] for line in lines[1:]] == ["leak", "cut", "cut"]
     assert "there are no records in elsewhere" in run("ls", "--runs", "--out", "elsewhere").stdout
+
+
+def make_soak(
+    root: Path, begun: float = BEGUN, first_failure: int = 0, ended: str = "time", **facts: Any
+) -> Path:
+    """Return the folder of a soak of two rounds as one leaves it, each round with a record."""
+    path = new_soak(root, "cut", begun)
+    runs.write_json(
+        path / SOAK, {"name": "cut", "variant": "bug", "begun_at": begun, "for_s": 7200.0, **facts}
+    )
+    counts = {"pass": 1 if first_failure else 2, "fail": 1 if first_failure else 0, "inconclusive": 0}
+    runs.write_json(path / STATE, {"soaked_s": 3700.0, "ended": ended, "tally": {"counts": counts}})
+    failure = {"number": first_failure} if first_failure else None
+    outcome = "fail" if first_failure else "pass" if ended == "time" else "inconclusive"
+    runs.write_json(path / runs.VERDICT, {"outcome": outcome, "first_failure": failure})
+    for number in (1, 2):
+        record = make_record(root / "elsewhere", begun=begun + number)
+        record.rename(round_folder(path, number))
+    runs.point(path / runs.LATEST, "rounds/2")
+    return path
+
+
+def test_a_soak_is_one_line_among_the_records(run: Callable[..., Result], tmp_path: Path) -> None:
+    """With how long it went on of how long it was to, and its rounds, which have no lines of their own."""
+    make_record(tmp_path / "runs", begun=BEGUN + 5)
+    make_soak(tmp_path / "runs", first_failure=2)
+    titles, *lines = run("ls", "--runs").stdout.splitlines()
+    assert titles.split()[4:6] == ["DURATION", "ROUNDS"]
+    assert [line.split()[0] for line in lines] == ["cut", "cut"]
+    assert re.search(
+        r" fail +1h01m of 2h00m +2: 1 fail +[0-9.]+KiB +runs/cut/soak-20231114T221320Z$", lines[1]
+    )
+    first, second = json.loads(run("ls", "--runs", "--json").stdout)
+    assert (first["is"], second["is"]) == ("run", "soak")
+    assert second["rounds"] == {"pass": 1, "fail": 1, "inconclusive": 0}
+    assert (second["outcome"], second["standing"], second["duration_s"]) == ("fail", "finished", 3700.0)
+
+
+def test_a_soak_that_goes_on_has_no_outcome_yet(run: Callable[..., Result], tmp_path: Path) -> None:
+    """But for one that has failed, which stands; of one that nobody does it is said that it is unfinished."""
+    path = make_soak(tmp_path / "runs", ended="")
+    assert " unfinished " in run("ls", "--runs").stdout
+    with locked(path):
+        assert " in progress " in run("ls", "--runs").stdout
+        assert json.loads(run("ls", "--runs", "--json").stdout)[0]["outcome"] == ""
+        runs.write_json(path / runs.VERDICT, {"outcome": "fail"})
+        assert " fail, in progress " in run("ls", "--runs").stdout
+
+
+@pytest.mark.parametrize("verb", ["check", "report", "archive"])
+@pytest.mark.parametrize("said", ["cut", "runs/cut", "runs/cut/latest-soak"])
+def test_of_a_soak_it_must_be_said_which_record(
+    verb: str, said: str, run: Callable[..., Result], tmp_path: Path
+) -> None:
+    """Its latest round is not what whoever names a night means; the error names what there is."""
+    make_soak(tmp_path / "runs", first_failure=1)
+    error = run(verb, said).exception
+    assert isinstance(error, UsageError)
+    assert "is a soak" in str(error)
+    named = [hint.rpartition(": ")[2] for hint in error.hints]
+    ours = "runs/cut/latest-soak"
+    assert named == [f"{ours}/rounds/1", f"{ours}/latest", f"{ours}/summary.md"]
+    assert run("check", named[0]).exit_code == 0
+
+
+def test_an_archive_of_a_round_is_called_by_its_soak(run: Callable[..., Result], tmp_path: Path) -> None:
+    """Rounds of all soaks have the same few numbers."""
+    make_soak(tmp_path / "runs")
+    assert run("archive", "runs/cut/latest-soak/latest").exit_code == 0
+    assert run("check", "cut-soak-20231114T221320Z-2.tar.gz").exit_code == 0
 
 
 @pytest.mark.parametrize("archived", [False, True], ids=["record", "archive"])

@@ -22,14 +22,17 @@ _USUAL_SOCKET = "/var/run/docker.sock"
 _PATIENCE_S = 2.0
 
 
-def found_nets(*, everyone: bool = False) -> list[FoundNet]:
-    """Return this user's nets, or those of `everyone`, whole or in parts; none where no engine answers."""
+def found_nets(*, everyone: bool = False, patient: bool = False) -> list[FoundNet]:
+    """Return this user's nets, or those of `everyone`, whole or in parts; none where no engine answers soon.
+
+    `patient`: EnvironmentProblem says so, and not before an engine has had as long as for any other call.
+    """
     # Asked before the SDK is imported, which takes longer than all the rest on a machine without an engine.
-    if not _may_have_engine():
+    if not patient and not _may_have_engine():
         return []
     from stressnet.backends.docker.found import found_nets as ask_engine
 
-    return ask_engine(everyone=everyone)
+    return ask_engine(everyone=everyone, patient=patient)
 
 
 def has_images(images: Mapping[str, LoadedKind | None]) -> bool:

@@ -17,7 +17,7 @@ from stressnet.backends.base import FoundNet
 from stressnet.backends.docker import bodies
 from stressnet.backends.docker.ownership import owner
 from stressnet.errors import EnvironmentProblem, StressnetError, UsageError
-from stressnet.images.engine import connect, explained, fresh_client
+from stressnet.images.engine import CALL_TIMEOUT_S, connect, explained, fresh_client
 from stressnet.plan import Plan
 
 _PATIENCE_S = 5
@@ -74,16 +74,20 @@ def labels_of(item: Mapping[str, Any]) -> Mapping[str, str]:
     return item.get("Labels") or {}
 
 
-def found_nets(*, everyone: bool = False) -> list[FoundNet]:
-    """Return this user's nets, or those of `everyone`, that the engine shows; none where no engine answers.
+def found_nets(*, everyone: bool = False, patient: bool = False) -> list[FoundNet]:
+    """Return this user's nets, or those of `everyone`, that the engine shows; none where no engine answers soon.
+
+    `patient`: an engine may be as slow as in any other call, and EnvironmentProblem says that it does not answer.
 
     A folder of ours for a net that the engine does not show is a remain too: of an `up` that died before the
     engine heard of it, or a `down` after. What is past its time to live and has no agent any more, that would
     remove it, is removed here.
     """
     try:
-        engine = fresh_client(_PATIENCE_S)
+        engine = fresh_client(CALL_TIMEOUT_S if patient else _PATIENCE_S)
     except EnvironmentProblem:
+        if patient:
+            raise
         return []
     with engine:
         nets = _by_net(things_of(engine, everyone=everyone))

@@ -59,7 +59,7 @@ class Net(Protocol):
         """Keep these faults on for one lease more, those of them that are on."""
 
     async def standing(self) -> Sequence[Standing]:
-        """Return all faults that are known of."""
+        """Return the faults that are on, and what is known of those that were."""
 
     async def look(self) -> Seen:
         """Return the net as it is now."""
@@ -77,6 +77,8 @@ class LiveNet:
         self.backend = backend
         self._samples = samples
         self._kinds = with_declared(plan.faults)
+        self._first = 0
+        """Number of the first fault that was put on here: a net that is up for long has had many others."""
 
     def layer(self, kind: str) -> str:
         """Return the layer of a kind of fault."""
@@ -84,7 +86,9 @@ class LiveNet:
 
     async def put_on(self, wish: Wish, seed: int) -> Put:
         """Put a fault on."""
-        return await add(self.backend, self.plan, wish, seed)
+        put = await add(self.backend, self.plan, wish, seed)
+        self._first = min(self._first or put[0].number, put[0].number)  # two may come in any order
+        return put
 
     async def take_off(self, ids: Sequence[str]) -> Mapping[str, Mapping[str, Any]]:
         """Heal those of these faults that are on."""
@@ -108,9 +112,9 @@ class LiveNet:
                     await agent.call("fault_renew", ids=[one], lease_s=LEASE_S)
 
     async def standing(self) -> Sequence[Standing]:
-        """Return all faults that the agent knows of."""
+        """Return the faults that are on, and those that were, from the first that was put on here."""
         async with await self.backend.connect() as agent:
-            return [read_standing(raw) for raw in await agent.call("fault_list")]
+            return [read_standing(raw) for raw in await agent.call("fault_list", first=self._first)]
 
     async def look(self) -> Seen:
         """Ask the agent."""

@@ -22,6 +22,8 @@ _SEEN_S = 2.0
 _TRIES, _TRY_AGAIN_S = 3, 1.0
 """An agent that has died is started again within a second."""
 
+_TOO_LATE = "the agent had not said that it is on when the timeline ended"
+
 CallNodes = Callable[[TimelineStep, Sequence[str], float], Awaitable[Mapping[str, Any]]]
 """Send requests to nodes for so many seconds; return what became of them."""
 
@@ -98,6 +100,10 @@ class TimelineRun:
             await self._act[step.action](step)
         except StressnetError as error:
             self._journal.note("step failed", step=step.name, why=error.message)
+        except asyncio.CancelledError:
+            if step.action == "fault":
+                self._journal.note("step failed", step=step.name, why=_TOO_LATE)
+            raise
         if step.action != "fault" or step.momentary:
             self._over[step.name].set()
 

@@ -11,7 +11,7 @@ from stressnet.checks.check import Outcome
 from stressnet.checks.verdict import EXIT_CODES, Verdict
 from stressnet.engine.soak.checkpoint import Checkpoint
 from stressnet.engine.soak.figures import Change
-from stressnet.engine.soak.folder import SOAK, read, soaks
+from stressnet.engine.soak.folder import SOAK, soaks
 from stressnet.record import runs
 
 _MOST_INCONCLUSIVE = 0.1
@@ -89,10 +89,10 @@ class GoodNight:
 
 def last_good_night(soak: Path) -> GoodNight | None:
     """Return the newest soak of the same plan and variant that was begun before this one and passed."""
-    facts = read(soak / SOAK)
+    facts = runs.read_json(soak / SOAK)
     for path in soaks(soak.parent.parent, soak.parent.name, facts.get("variant", "")):
-        verdict = read(path / runs.VERDICT)
-        earlier = read(path / SOAK).get("begun_at", 0.0) < facts.get("begun_at", 0.0)
+        verdict = runs.read_json(path / runs.VERDICT)
+        earlier = runs.read_json(path / SOAK).get("begun_at", 0.0) < facts.get("begun_at", 0.0)
         if earlier and verdict.get("outcome") == "pass":
             found = {name: Change.from_raw(raw) for name, raw in verdict["nodes"].items()}
             return GoodNight(path, sum(verdict["rounds"].values()), found)

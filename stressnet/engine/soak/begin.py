@@ -12,7 +12,7 @@ from pathlib import Path
 from stressnet.engine.run.scenario import Scenario, unique_mark
 from stressnet.engine.soak import folder as folders
 from stressnet.engine.soak.livenet import MARGIN_S, round_s
-from stressnet.engine.soak.soak import Order, timeline_digest, write_order
+from stressnet.engine.soak.order import Order, asked_digest, renew_order, write_order
 from stressnet.errors import UsageError
 from stressnet.record import runs
 
@@ -38,8 +38,9 @@ def begun(load: Load, order_of: Wish, root: Path, *, resume: bool) -> Iterator[t
             yield path, order
         return
     with folders.locked(left):
-        order = order_of(_lasting(load(str(folders.read(left / folders.SOAK)["mark"])), order_of))
+        order = order_of(_lasting(load(str(runs.read_json(left / folders.SOAK)["mark"])), order_of))
         _check_same(left, order.scenario)
+        renew_order(left, order)
         yield left, order
 
 
@@ -56,9 +57,8 @@ def _check_same(soak: Path, scenario: Scenario) -> None:
         return
     before = json.loads((night / runs.PLAN).read_text(encoding="utf-8"))
     now = json.loads(scenario.plan.to_json())
-    asked = json.loads(json.dumps(list(scenario.checks)))
-    same = {**before, "ttl_s": 0} == {**now, "ttl_s": 0} and folders.read(night / runs.RUN)["checks"] == asked
-    if not same or folders.read(soak / folders.SOAK).get("timeline") != timeline_digest(scenario):
+    same = {**before, "ttl_s": 0} == {**now, "ttl_s": 0}
+    if not same or runs.read_json(soak / folders.SOAK).get("asked") != asked_digest(scenario):
         raise UsageError(
             f"the fault plan, its topology or its options have changed since {soak} was begun",
             hints=("without --resume a new soak begins",),

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from stressnet.engine.soak.folder import LINES, STATE, kept_rounds, read, round_folder
+from stressnet.engine.soak.folder import LINES, STATE, kept_rounds, round_folder
 from stressnet.engine.soak.rounds import Tally, tally_of
 from stressnet.errors import UsageError
 from stressnet.record import runs
@@ -35,7 +35,8 @@ class Checkpoint:
     """How many nets there have been."""
     tally: Tally = Tally()  # noqa: RUF009  # it is frozen
     ended: str = ""
-    """"": it goes on, or nobody does it; time: its time is up; interrupted: it can be gone on with."""
+    """"": it goes on, or nobody does it; time: its time is up; interrupted, or net, which could not be had any more: it
+    can be gone on with."""
     notes: tuple[str, ...] = ()
 
     def noting(self, words: str) -> Checkpoint:
@@ -63,7 +64,7 @@ def load(folder: Path) -> Checkpoint:
 
     UsageError where a later version has written it.
     """
-    raw = read(folder / STATE)
+    raw = runs.read_json(folder / STATE)
     if raw.get("version", 0) > VERSION:
         raise UsageError(f"the soak {folder} was begun by a later version of stressnet")
     try:
@@ -96,5 +97,5 @@ def _from_lines(folder: Path) -> Checkpoint:
     found = found.noting("its checkpoint was lost; its rounds were counted anew")
     if number == done:
         return found
-    facts = read(round_folder(folder, number) / runs.RUN)
+    facts = runs.read_json(round_folder(folder, number) / runs.RUN)
     return replace(found, seed=facts.get("seed", 0), begun_at=facts.get("begun_at", 0.0))

@@ -7,17 +7,15 @@ verdict.json     summary.md          latest       the newest round
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any
 
 from stressnet import state
 from stressnet.record import runs
 
-PREFIX, LATEST = "soak-", "latest-soak"
-SOAK, STATE, LINES, SUMMARY, LOCK = "soak.json", "state.json", "rounds.jsonl", "summary.md", "lock"
+PREFIX = "soak-"
+SOAK, STATE, LINES, SUMMARY, LOCK = runs.SOAK, "state.json", "rounds.jsonl", "summary.md", "lock"
 NIGHT, ROUNDS = "night", "rounds"
 _ABANDONED_S = 12 * 3600.0
 """Who was silent for so long is not gone on with: it would be the next night."""
@@ -27,17 +25,8 @@ def new_soak(root: Path, name: str, now: float) -> Path:
     """Make the folder of a soak that begins now (Unix time), and return it."""
     path = runs.new_folder(root / name, PREFIX, now)
     (path / ROUNDS).mkdir()
-    runs.point(root / name / LATEST, path.name)
+    runs.point(root / name / runs.LATEST_SOAK, path.name)
     return path
-
-
-def read(path: Path) -> Mapping[str, Any]:
-    """Return what a JSON file says; nothing where it is missing or torn."""
-    try:
-        raw = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return raw if isinstance(raw, dict) else {}
 
 
 def soaks(root: Path, name: str, variant: str) -> Iterator[Path]:
@@ -45,7 +34,7 @@ def soaks(root: Path, name: str, variant: str) -> Iterator[Path]:
     found = [
         (float(facts.get("begun_at", 0.0)), path)
         for path in (root / name).glob(f"{PREFIX}*")
-        if path.is_dir() and (facts := read(path / SOAK)) and facts.get("variant") == variant
+        if path.is_dir() and (facts := runs.read_json(path / SOAK)) and facts.get("variant") == variant
     ]
     yield from (path for _, path in sorted(found, reverse=True))
 
@@ -53,7 +42,7 @@ def soaks(root: Path, name: str, variant: str) -> Iterator[Path]:
 def unfinished(root: Path, name: str, variant: str, now: float) -> Path | None:
     """Return the newest soak where its time is not up, and it has not been silent for half a day."""
     newest = next(soaks(root, name, variant), None)
-    if newest is None or read(newest / STATE).get("ended") == "time":
+    if newest is None or runs.read_json(newest / STATE).get("ended") == "time":
         return None
     signs = [file.stat().st_mtime for file in (newest / STATE, newest / SOAK) if file.exists()]
     return newest if now - max(signs) < _ABANDONED_S else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Sequence
 from contextlib import closing
@@ -9,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from stressnet import state
-from stressnet.engine.choose import backend_for, nets_called
+from stressnet.engine.choose import backend_for, found_nets
 from stressnet.engine.faults import heal
 from stressnet.engine.links import look_at_links
 from stressnet.engine.run.phases import Before, Limits, Screen, live
@@ -43,8 +44,12 @@ class LivePlace:
         self._backend = backend_for(self._plan.backend, self._plan.net)
 
     async def find(self) -> bool:
-        """Tell whether the net is up, and will be until a round is over; else what is left of it is removed."""
-        found = nets_called(self._plan.net, (self._plan.backend,))
+        """Tell whether the net is up, and will be until a round is over; else what is left of it is removed.
+
+        An engine that is slow to answer has not lost the net.
+        """
+        nets = await asyncio.to_thread(found_nets, (self._plan.backend,), patient=True)
+        found = [net for net in nets if net.name == self._plan.net]
         if any(net.complete and not self._ends_soon(net.expires_at) for net in found):
             return True
         if found:

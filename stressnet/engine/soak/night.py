@@ -9,6 +9,7 @@ from collections.abc import Callable
 from contextlib import closing, suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from stressnet.checks.registry import CHECKS
 from stressnet.checks.verdict import Verdict, judge
@@ -48,7 +49,8 @@ class Night:
         shutil.rmtree(self.path, ignore_errors=True)
         self.path.mkdir()
         timeline = replace(self._scenario.timeline, steps=())
-        write_down(self.path, replace(self._scenario, timeline=timeline), asked)
+        whole = replace(self._scenario, timeline=timeline, checks=self._checks(), expected="pass")
+        write_down(self.path, whole, asked)
         self._note("phase", phase="settle")
 
     def take_in(self, round_: Path, one: Round) -> None:
@@ -86,7 +88,10 @@ class Night:
         with suppress(sqlite3.Error):
             self._samples().close(alone=True)
 
+    def _checks(self) -> tuple[dict[str, Any], ...]:
+        return tuple(one for one in self._scenario.checks if CHECKS[one["check"]].nightly)
+
     def judge(self) -> Verdict | None:
         """Ask those checks of the plan that make sense of a whole night; None where it has none of them."""
-        asked = [one for one in self._scenario.checks if CHECKS[one["check"]].nightly]
+        asked = self._checks()
         return judge(Record(self.path), asked) if asked else None

@@ -3,36 +3,36 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
-import json
+import gc
 import time
 from collections.abc import Callable
 from contextlib import closing, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from stressnet.checks.verdict import Verdict, judge
 from stressnet.engine.run.phases import Limits
 from stressnet.engine.run.scenario import Scenario
-from stressnet.engine.run.stages import Asked, write_down
+from stressnet.engine.run.stages import write_down
 from stressnet.engine.soak import checkpoint, thin
 from stressnet.engine.soak.amount import Amount, last_good_night, weigh
 from stressnet.engine.soak.budget import Budget
 from stressnet.engine.soak.figures import Change, changes
-from stressnet.engine.soak.folder import LINES, SOAK, SUMMARY, new_round, read, round_folder
+from stressnet.engine.soak.folder import LINES, SOAK, SUMMARY, new_round, round_folder
 from stressnet.engine.soak.night import Night
+from stressnet.engine.soak.order import Order
 from stressnet.engine.soak.rounds import Round, append, failure_of
-from stressnet.engine.soak.summary import again, summary
+from stressnet.engine.soak.summary import again, span, summary, utc
 from stressnet.errors import StressnetError
 from stressnet.record import runs
 from stressnet.record.journal import RunJournal
 from stressnet.record.record import Record
 from stressnet.record.samples import Samples
-from stressnet.spec.units import format_duration, format_size
+from stressnet.spec.units import format_size
 
 _TRIES, _TRY_AGAIN_S = 3, 60.0
-"""How often in a row a net may fail to come up, once one has."""
+"""How often in a row a net may fail to come up, once one has, and how often it is looked for where nobody answers."""
 
 
 class Place(Protocol):
@@ -52,45 +52,6 @@ class Place(Protocol):
 
     async def remove(self) -> None:
         """Take the net down."""
-
-
-@dataclass(frozen=True, slots=True)
-class Order:
-    """What was asked; seconds and bytes."""
-
-    scenario: Scenario
-    asked: Asked
-    for_s: float
-    every_s: float
-    budget: int
-
-
-def timeline_digest(scenario: Scenario) -> str:
-    """Return what tells one timeline from another."""
-    return hashlib.sha256(json.dumps(scenario.timeline.to_raw(), sort_keys=True).encode()).hexdigest()
-
-
-def write_order(folder: Path, order: Order, mark: str, now: float) -> None:
-    """Write into a soak's folder what was asked."""
-    one = order.scenario
-    facts = {
-        "version": 1,
-        "name": one.name,
-        "variant": one.variant,
-        "expected": one.expected,
-        "file": one.file,
-        "seed": one.plan.seed,
-        "backend": one.plan.backend,
-        "net": one.plan.net,
-        "timeline": timeline_digest(one),
-        "mark": mark,
-        "command": list(order.asked.command),
-        "for_s": order.for_s,
-        "every_s": order.every_s,
-        "budget_bytes": order.budget,
-        "begun_at": now,
-    }
-    runs.write_json(folder / SOAK, facts)
 
 
 class Soak:
@@ -129,7 +90,7 @@ class Soak:
     async def run(self) -> Amount:
         """Go on to the end; cancelling ends it in order: healed, judged, taken down."""
         ended = "interrupted"
-        self._night.begin(self._order.asked)
+        self._night.begin(replace(self._order.asked, command=tuple(self._order.words())))
         self._take_up()
         self._begun = asyncio.get_running_loop().time()
         ticking = asyncio.create_task(self._tick())
@@ -137,28 +98,54 @@ class Soak:
             ended = await self._rounds()
         except asyncio.CancelledError:
             self._note("interrupted")
+        except StressnetError as error:
+            if not self._state.nets:
+                raise
+            ended = "net"
+            self._note(f"given up: {_first_line(error)}")
         finally:
             ticking.cancel()
             await asyncio.gather(ticking, return_exceptions=True)
-            await asyncio.shield(self._place.remove())
+            await self._remove()
         self._state = replace(self._state, ended=ended)
         if ended == "time":
             self._night.end()
         return self._write(final=True)
 
+    async def _remove(self) -> None:
+        """Take the net down; where that fails there is a verdict all the same, and who reads it must know."""
+        try:
+            await asyncio.shield(self._place.remove())
+        except StressnetError as error:
+            net = self._order.scenario.plan.net
+            self._note(f"the net was not taken down, `stressnet down {net}` does it: {_first_line(error)}")
+
     async def _rounds(self) -> str:
-        found = await self._place.find()
-        if found:
-            await self._place.calm()
+        found = await self._find()
         while self.soaked_s < self._order.for_s:
             if not found and not await self._make():
                 return "net"
+            if self._state.tally.total and self.soaked_s >= self._order.for_s:
+                break  # a new net can take long to come up
             await self._round(fresh=not found)
             if self._is_told_to_stop():
                 self._note("interrupted")
                 return "interrupted"
-            found = await self._place.find()
+            gc.collect()  # by itself it lets the cycles of many rounds pile up, and the heap never shrinks again
+            found = await self._find()
         return "time"
+
+    async def _find(self) -> bool:
+        """Tell whether the net is up; who should know may be too busy for a while."""
+        for left in reversed(range(_TRIES)):
+            try:
+                return await self._place.find()
+            except StressnetError as error:
+                if not left or not self._state.nets:
+                    raise
+                self._note(f"nobody says whether the net is up: {_first_line(error)}")
+                await asyncio.sleep(_TRY_AGAIN_S)
+        raise AssertionError("the last try returns or raises")
 
     def _is_told_to_stop(self) -> bool:
         task = asyncio.current_task()
@@ -174,7 +161,7 @@ class Soak:
             except StressnetError as error:
                 if not self._state.nets:
                     raise
-                self._note(f"the net did not come up: {error.message.splitlines()[0]}")
+                self._note(f"the net did not come up: {_first_line(error)}")
                 if left:
                     await asyncio.sleep(_TRY_AGAIN_S)
             else:
@@ -194,6 +181,9 @@ class Soak:
         self._write_down(scenario, path, number)
         limits = Limits(self._budget.room, self._budget.log_bytes(len(scenario.plan.nodes)))
         try:
+            if not fresh:
+                # What a round asked for too late, or a controller before it died, may have come since.
+                await self._place.calm()
             await self._place.do(scenario, path, limits, fresh=fresh)
         except asyncio.CancelledError:  # before there was anything to heal
             _stop(path, "interrupted", self._now())
@@ -244,7 +234,7 @@ class Soak:
         append(self._folder / LINES, one)
         self._state = replace(self._state, begun_at=0.0, tally=self._state.tally.with_round(one))
         self._save()
-        took = format_duration(round(one.ended_at - one.begun_at))
+        took = span(one.ended_at - one.begun_at)
         self._say(f"round {one.number}  {one.outcome}  {took}  {one.reason}")
 
     # Going on with what another process has begun.
@@ -285,11 +275,11 @@ class Soak:
             self._save()
             self._budget.room(0)
             self._write()
-            soaked, whole = (format_duration(round(one)) for one in (self.soaked_s, self._order.for_s))
-            self._say(f"{soaked} of {whole}  {self._state.tally.words()}")
+            lasted = f"{span(self.soaked_s)} of {span(self._order.for_s)}"
+            self._say(f"{lasted}  {self._state.tally.words()}")
 
     def _note(self, words: str) -> None:
-        self._state = self._state.noting(words)
+        self._state = self._state.noting(f"{utc(self._now())}: {words}")
         self._say(words)
 
     def _save(self) -> None:
@@ -306,12 +296,13 @@ class Soak:
         outcome, reason = weigh(self._state, night)
         amount = Amount(outcome, reason, self._state, self._changes, night)
         runs.write_json(self._folder / runs.VERDICT, amount.to_raw())
-        text = summary(self._folder, {**self._facts(), "for_s": self._order.for_s}, amount, self._good)
+        text = summary(self._folder, runs.read_json(self._folder / SOAK), amount, self._good)
         runs.write_text(self._folder / SUMMARY, text)
         return amount
 
-    def _facts(self) -> Any:
-        return read(self._folder / SOAK)
+
+def _first_line(error: StressnetError) -> str:
+    return error.message.splitlines()[0].rstrip(":")
 
 
 def _stop(path: Path, why: str, at: float) -> None:

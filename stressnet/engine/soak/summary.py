@@ -12,7 +12,6 @@ from stressnet.engine.soak.amount import Amount, GoodNight
 from stressnet.engine.soak.figures import Change
 from stressnet.engine.soak.folder import round_folder
 from stressnet.engine.soak.rounds import Round
-from stressnet.spec.units import format_duration
 
 _ROWS = 20
 """Nodes that are shown at most: those whose memory grew most."""
@@ -24,15 +23,16 @@ def summary(soak: Path, facts: Mapping[str, Any], amount: Amount, good: GoodNigh
     known = amount.checkpoint.ended or amount.outcome == "fail"
     word = amount.outcome.upper() if known else "in progress"
     asked_s, soaked_s = facts["for_s"], amount.checkpoint.soaked_s
+    tally = amount.checkpoint.tally
+    first = tally.first_failure
     lines = [
         f"## Soak of {who}: {word}",
         "",
-        f"{amount.reason}.",
+        f"{tally.counts['fail']} of {tally.total} rounds failed." if first else f"{amount.reason}.",
         "",
-        f"{_span(soaked_s)} of {_span(asked_s)}, {amount.checkpoint.tally.words()};"
-        f" seed {facts['seed']}, {facts['backend']}.",
+        f"Begun {utc(facts['begun_at'])}; {span(soaked_s)} of {span(asked_s)},"
+        f" {tally.words()}; seed {facts['seed']}, {facts['backend']}.",
     ]
-    first = amount.checkpoint.tally.first_failure
     lines += _failure(soak, facts, first) if first else []
     lines += ["", *_table(amount.changes, good)]
     if amount.night:
@@ -42,11 +42,13 @@ def summary(soak: Path, facts: Mapping[str, Any], amount: Amount, good: GoodNigh
     return "\n".join(lines) + "\n"
 
 
-def _span(seconds: float) -> str:
-    whole = round(seconds)
-    if whole < 3600:
-        return format_duration(whole)
-    return f"{whole // 3600}h {whole % 3600 // 60:02}m"
+def span(seconds: float) -> str:
+    """Write a time for people: in its two largest units, the second only where there is something of it."""
+    minutes, rest = divmod(round(seconds), 60)
+    if not minutes:
+        return f"{rest}s"
+    large, small, units = (*divmod(minutes, 60), "hm") if minutes >= 60 else (minutes, rest, "ms")
+    return f"{large}{units[0]}" + (f" {small:02}{units[1]}" if small else "")
 
 
 def again(facts: Mapping[str, Any], number: int) -> list[str]:
@@ -58,7 +60,7 @@ def _failure(soak: Path, facts: Mapping[str, Any], one: Round) -> Iterator[str]:
     found = one.failure
     yield ""
     if found:
-        moment = f" at {found.clock} of its timeline, {_utc(found.at)}" if found.at is not None else ""
+        moment = f" at {found.clock} of its timeline, {utc(found.at)}" if found.at is not None else ""
         nodes = ", ".join(f"`{node}`" for node in found.nodes) or "the net"
         yield f"**First failure**: round {one.number}, check `{found.check}` on {nodes}{moment}: {found.summary}."
     else:
@@ -68,7 +70,8 @@ def _failure(soak: Path, facts: Mapping[str, Any], one: Round) -> Iterator[str]:
     yield from ("", f"Its record: `{path}`." if path.is_dir() else "Its record had to go: no room was left.")
 
 
-def _utc(at: float) -> str:
+def utc(at: float) -> str:
+    """Write a moment (Unix time) for people anywhere."""
     return f"{datetime.fromtimestamp(at, UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 
@@ -87,7 +90,7 @@ def _table(changes: Mapping[str, Change], good: GoodNight | None) -> list[str]:
         return ["Nothing is known of the nodes yet."]
     rows = sorted(changes.items(), key=lambda pair: -_growth(pair[1]))
     heads = ["node", *(name for name, _, _ in _COLUMNS), "restarts"]
-    lines = [_row(heads), _row(["---"] * len(heads))]
+    lines = ["Nodes, after the first round → at the end:", "", _row(heads), _row(["---"] * len(heads))]
     for name, change in rows[:_ROWS]:
         before = good.changes.get(name) if good else None
         cells = [_cell(change, before, field, write) for _, field, write in _COLUMNS]

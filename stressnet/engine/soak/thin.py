@@ -8,7 +8,6 @@ import sqlite3
 from contextlib import suppress
 from pathlib import Path
 
-from stressnet.engine.soak.folder import read
 from stressnet.record import runs
 from stressnet.record.samples import Samples, Thinned
 
@@ -18,15 +17,20 @@ _LEFT = (runs.RUN, runs.PLAN, runs.TIMELINE, runs.SOURCE, runs.JOURNAL, runs.SAM
 
 
 def size(path: Path, *, shared: bool = True) -> int:
-    """Return what a file or folder takes of the disk, in bytes; `shared`: with files that have other names too."""
+    """Return what a file or folder takes of the disk, in bytes; `shared`: with files that have other names too.
+
+    What has several names in it counts once.
+    """
     total = 0
+    seen: set[int] = set()
     for place, _, names in os.walk(path) if path.is_dir() else [(str(path.parent), [], [path.name])]:
         for name in names:
             with suppress(FileNotFoundError):
                 found = os.lstat(os.path.join(place, name))
-                if shared or found.st_nlink == 1:
-                    # What was just written may have no blocks yet.
-                    total += max(found.st_blocks * 512, found.st_size)
+                counts = found.st_nlink == 1 or (shared and found.st_ino not in seen)
+                seen.add(found.st_ino)
+                # What was just written may have no blocks yet.
+                total += max(found.st_blocks * 512, found.st_size) if counts else 0
     return total
 
 
@@ -76,7 +80,7 @@ def share(path: Path, original: Path) -> None:
 
 def outcome(path: Path) -> str:
     """Return the outcome of a round's record; "" where there is none (yet)."""
-    return str(read(path / runs.VERDICT).get("outcome", ""))
+    return str(runs.read_json(path / runs.VERDICT).get("outcome", ""))
 
 
 def trim_lines(file: Path) -> None:

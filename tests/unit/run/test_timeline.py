@@ -145,6 +145,19 @@ def test_a_fault_that_is_refused_is_noted_and_the_rest_goes_on(trial: Trial) -> 
     assert trial.log == [(30.0, "on"), (35.0, "ended")]
 
 
+def test_a_fault_that_is_not_on_by_the_end_was_not_done(trial: Trial) -> None:
+    """Its step had begun, so it must not look as if nothing had been asked."""
+
+    async def dawdle(*_: Any) -> Any:
+        await asyncio.sleep(100)
+
+    trial.net.put_on = dawdle  # type: ignore[method-assign]
+    trial.run(fault("slow", When(time_s=5.0), 10.0))
+    (event,) = trial.events("step failed")
+    assert event["step"] == "slow"
+    assert "when the timeline ended" in event["why"]
+
+
 def test_an_agent_that_is_away_for_a_moment_costs_nothing(trial: Trial) -> None:
     """It is asked again, and leases go on."""
 

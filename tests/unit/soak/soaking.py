@@ -17,8 +17,9 @@ from stressnet.engine.run.stages import Asked
 from stressnet.engine.run.timeline import TimelineRun
 from stressnet.engine.soak.amount import Amount
 from stressnet.engine.soak.folder import new_soak
-from stressnet.engine.soak.soak import Order, Soak, write_order
-from stressnet.errors import StageError
+from stressnet.engine.soak.order import Order, write_order
+from stressnet.engine.soak.soak import Soak
+from stressnet.errors import EnvironmentProblem, StageError
 from stressnet.faultplan.timeline import Timeline, TimelineStep, When
 from stressnet.plan import Plan
 from stressnet.record import runs
@@ -77,6 +78,10 @@ class MemoryPlace:
         self.net: MemoryNet | None = None
         self.refuses = 0
         """So many times the net will not come up."""
+        self.unknown = 0
+        """So many times nobody will say whether it is up."""
+        self.stays = False
+        """Whether it cannot be taken down."""
         self.done: list[str] = []
         self.steps = 0
         self.log_bytes = 0
@@ -86,6 +91,9 @@ class MemoryPlace:
         """Bytes that it asks for before it writes the samples of a round."""
 
     async def find(self) -> bool:
+        if self.unknown:
+            self.unknown -= 1
+            raise EnvironmentProblem("the engine does not answer")
         return self.net is not None
 
     async def make(self) -> None:
@@ -101,6 +109,8 @@ class MemoryPlace:
 
     async def remove(self) -> None:
         self.done.append("remove")
+        if self.stays:
+            raise StageError("it does not go")
         self.net = None
 
     async def do(self, scenario: Scenario, path: Path, limits: Limits, *, fresh: bool) -> None:

@@ -23,7 +23,7 @@ from stressnet.engine.soak.folder import (
     unfinished,
 )
 from stressnet.engine.soak.rounds import read_rounds
-from stressnet.errors import StageError
+from stressnet.errors import EnvironmentProblem, StageError
 from stressnet.record import runs
 from stressnet.record.record import Record
 
@@ -38,7 +38,7 @@ def test_rounds_are_done_until_the_time_is_up(tmp_path: Path) -> None:
     amount = trial.run()
     assert amount.outcome == "pass"
     assert [one.number for one in rounds(trial)] == list(range(1, 11))
-    assert trial.place.done == ["make", "fresh", *["again"] * 9, "remove"]
+    assert trial.place.done == ["make", "fresh", *["calm", "again"] * 9, "remove"]
     assert checkpoint.load(trial.folder).ended == "time"
     assert json.loads((trial.folder / runs.VERDICT).read_text())["rounds"]["pass"] == 10
 
@@ -74,7 +74,9 @@ def test_one_round_that_fails_makes_the_soak_fail(tmp_path: Path) -> None:
     amount = trial.run()
     assert (amount.outcome, amount.exit_code) == ("fail", 1)
     text = (trial.folder / SUMMARY).read_text()
-    assert "2 of 10 rounds failed, first round 4" in text
+    assert "\n2 of 10 rounds failed.\n" in text
+    assert "**First failure**: round 4, check `height`" in text
+    assert amount.reason.startswith("2 of 10 rounds failed, first round 4: height: ")
     assert "stressnet run small.yaml --seed 7 --round 4" in text
     assert "`height`" in text
     assert (round_folder(trial.folder, 4) / runs.LOGS).is_dir()
@@ -84,10 +86,15 @@ def test_a_net_that_is_gone_is_made_anew(tmp_path: Path) -> None:
     """The round in which it went says nothing, and it is noted."""
     trial = Trial(tmp_path, bad=lambda number: "gone" if number == 3 else "")
     amount = trial.run()
-    assert trial.place.done[:6] == ["make", "fresh", "again", "again", "make", "fresh"]
+    assert [one for one in trial.place.done if one != "calm"][:6] == [
+        *("make", "fresh", "again", "again"),
+        *("make", "fresh"),
+    ]
     assert [one.net for one in rounds(trial)][:4] == [1, 1, 1, 2]
     assert rounds(trial)[2].outcome == "inconclusive"
-    assert "the net was gone after round 3; a new one was made" in amount.checkpoint.notes
+    assert amount.checkpoint.notes == (
+        "2001-09-09 01:48:40 UTC: the net was gone after round 3; a new one was made",
+    )
     assert amount.outcome == "pass"
 
 
@@ -122,6 +129,39 @@ def test_a_net_that_does_not_come_up_again_is_tried_again(tmp_path: Path) -> Non
         assert amount.checkpoint.ended == ended
         assert amount.outcome == "inconclusive"
         assert sum("did not come up" in note for note in amount.checkpoint.notes) == refusals
+
+
+def test_who_is_too_busy_to_say_whether_the_net_is_up_is_asked_again(tmp_path: Path) -> None:
+    """The net is not made anew meanwhile; where nobody ever answers the soak ends, and can be gone on with."""
+    for silences, ended in ((2, "time"), (3, "net")):
+        trial = Trial(tmp_path)
+
+        async def fall_silent(_: Any, trial: Trial = trial, silences: int = silences) -> None:
+            await asyncio.sleep(30)
+            trial.place.unknown = silences
+
+        amount = trial.run(fall_silent)
+        assert amount.checkpoint.ended == ended
+        assert amount.outcome == ("pass" if ended == "time" else "inconclusive")
+        assert trial.place.done.count("make") == 1
+        assert any("the engine does not answer" in note for note in amount.checkpoint.notes)
+
+
+def test_without_anybody_who_knows_of_nets_no_soak_begins(tmp_path: Path) -> None:
+    """It is an error at once, as everywhere."""
+    trial = Trial(tmp_path)
+    trial.place.unknown = 1
+    with pytest.raises(EnvironmentProblem):
+        trial.run()
+
+
+def test_a_net_that_cannot_be_taken_down_costs_no_verdict(tmp_path: Path) -> None:
+    """The summary says what is left and how it is removed."""
+    trial = Trial(tmp_path)
+    trial.place.stays = True
+    assert trial.run().outcome == "pass"
+    text = (trial.folder / SUMMARY).read_text()
+    assert f"`stressnet down {trial.scenario.plan.net}` does it: it does not go" in text
 
 
 def test_being_told_to_stop_ends_it_in_order(tmp_path: Path) -> None:
@@ -176,12 +216,12 @@ def test_the_death_of_the_controller_costs_one_round(tmp_path: Path) -> None:
     trial = Trial(tmp_path)
     killed_in(trial, 150.0)
     amount = trial.run()
-    assert trial.place.done[:3] == ["calm", "again", "again"]
+    assert trial.place.done[:2] == ["calm", "again"]
     lines = rounds(trial)
     assert [one.outcome for one in lines[:4]] == ["pass", "pass", "inconclusive", "pass"]
     assert "its controller died" in lines[2].reason
     assert lines[2].cut_short
-    assert "round 3 was cut short by the death of its controller" in amount.checkpoint.notes
+    assert amount.checkpoint.notes[0].endswith(": round 3 was cut short by the death of its controller")
     assert amount.outcome == "pass"
     assert 590 < amount.checkpoint.soaked_s < 700
     assert len(lines) in (10, 11, 12)

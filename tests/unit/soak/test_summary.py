@@ -13,14 +13,16 @@ from soaking import BEGUN, MemoryPlace, Trial, sample_rows, small_plan
 
 from stressnet.checks import registry, verdict
 from stressnet.checks.check import Check, Finding, Nothing
+from stressnet.engine.recheck import recheck
 from stressnet.engine.run.stages import Asked, write_down
 from stressnet.engine.soak import night as nights
 from stressnet.engine.soak.amount import last_good_night, weigh
 from stressnet.engine.soak.checkpoint import Checkpoint
 from stressnet.engine.soak.figures import changes
 from stressnet.engine.soak.folder import NIGHT, SUMMARY, new_soak
+from stressnet.engine.soak.order import write_order
 from stressnet.engine.soak.rounds import Round, Tally
-from stressnet.engine.soak.soak import write_order
+from stressnet.engine.soak.summary import span
 from stressnet.record.record import Record
 from stressnet.record.rows import NodeSample
 from stressnet.record.samples import Samples, read
@@ -182,6 +184,33 @@ def test_a_check_of_nights_is_asked_of_the_whole(tmp_path: Path, monkeypatch: py
     assert amount.checkpoint.tally.counts["pass"] == 10
     assert amount.outcome == "fail"
     assert "The night as a whole: fail: leak: " in (trial.folder / SUMMARY).read_text()
+
+
+def test_the_record_of_a_night_asks_what_makes_sense_of_a_night(tmp_path: Path) -> None:
+    """Not the checks of rounds, which it could only be inconclusive about; and its command is that of the soak."""
+    trial = Trial(tmp_path)
+    trial.run()
+    night = Record(trial.folder / NIGHT)
+    assert night.run["checks"] == []
+    assert night.run["command"] == ["stressnet", "soak", "small.yaml", "--seed", "7", "--for", "10m"]
+    assert recheck(night).outcome == "pass"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        (59.4, "59s"),
+        (60, "1m"),
+        (90, "1m 30s"),
+        (3600, "1h"),
+        (3690, "1h 01m"),
+        (28800, "8h"),
+        (360000, "100h"),
+    ],
+)
+def test_how_long_is_said_in_two_units_at_most(seconds: float, words: str) -> None:
+    """Not as decimal fractions: nobody reads 1.35m as 81 seconds."""
+    assert span(seconds) == words
 
 
 def test_a_summary_says_first_what_matters(tmp_path: Path) -> None:
