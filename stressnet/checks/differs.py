@@ -6,37 +6,46 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field, WithJsonSchema
+from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
 
 from stressnet.checks.beside import BLOCK_S, LEAST_BLOCKS, blocks
 from stressnet.checks.check import Amiss, Check, Finding
 from stressnet.checks.comparing import FLOORS, SORTS, Answer, Asked, Sort, answers
 from stressnet.checks.differs_text import alike, failed, lines, numbers, unsure, worst_first
 from stressnet.checks.effect import LEAST_NEIGHBOURS
-from stressnet.checks.figures import Figure, amounts, choice, parse_floor
+from stressnet.checks.figures import FIGURES, Figure, amounts, choice, parse_floor
 from stressnet.checks.vocabulary import NodeSelector, Phases, SelectsNodes, is_over, meant
 from stressnet.plan import Plan, shorten
 from stressnet.record.record import Record
 from stressnet.spec.fields import Model, Text, one_of, refuse
-from stressnet.spec.units import format_duration
+from stressnet.spec.units import QuantityError, format_duration
 from stressnet.spec.words import show
 
 _TIMES = 2.0
 
 
-def _factor(value: Any) -> float:
+def _times(_: Figure, value: object) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not 1 < value < math.inf:
-        raise refuse(show(value), "a number above 1: so many times as much, or as little", example="2")
+        raise QuantityError(show(value), "a number above 1: so many times as much, or as little", "2")
     return float(value)
 
 
-def _times(_: Figure, value: object) -> float:
-    return _factor(value)
+def _factor(value: Any) -> float:
+    try:
+        return _times(FIGURES["cpu"], value)
+    except QuantityError as error:
+        raise refuse(error.found, error.allowed, example=error.example) from None
 
 
 def _sorts(value: Any) -> Any:
     if not isinstance(value, list) or not value:
         raise refuse(show(value), f"a list of {', '.join(SORTS)}")
+    return value
+
+
+def _names(value: Any) -> Any:
+    if not isinstance(value, list):
+        raise refuse(show(value), f"a list of {', '.join(FLOORS)}")
     return value
 
 
@@ -47,6 +56,9 @@ Factors = Annotated[
     WithJsonSchema(
         {"oneOf": [{"type": "array", "items": _LISTED}, {"type": "object", "propertyNames": _LISTED}]}
     ),
+]
+Names = Annotated[
+    list[Annotated[str, BeforeValidator(one_of(*FLOORS)), WithJsonSchema(_LISTED)]], BeforeValidator(_names)
 ]
 Floors = Annotated[
     dict[str, float],
@@ -79,6 +91,10 @@ class Parameters(Model):
         "(connection attempts), `discoveries`, or a mapping with the times for each, as in `{cpu: 1.5, lag: 3}`. "
         "All are reported.",
     )
+    intended: Names = Field(
+        default=[],
+        description="Figures that are meant to differ, as in `[discoveries, opens]`: they do not fail.",
+    )
     times: Times = Field(
         default=_TIMES,
         description="So many times as much, or as little, where `figures` does not say; default: 2.",
@@ -99,6 +115,18 @@ class Parameters(Model):
         default=["timeline", "observe"], description="In which phases; default: timeline and observe."
     )
 
+    @model_validator(mode="after")
+    def _either(self) -> Parameters:
+        both = [word for word in self.intended if word in self.figures]
+        if both and "figures" in self.model_fields_set:
+            raise refuse(f"{both[0]} among both `figures` and `intended`", "one of the two")
+        return self
+
+    @property
+    def bounds(self) -> dict[str, float]:
+        """So many times as much matters, by figure that counts."""
+        return {word: own or self.times for word, own in self.figures.items() if word not in self.intended}
+
 
 def judge(record: Record, parameters: Parameters) -> Finding:
     """Hold nodes beside their neighbours, once phases are over: who looks again and again sees a difference at last."""
@@ -111,8 +139,9 @@ def judge(record: Record, parameters: Parameters) -> Finding:
     if len(laid) < LEAST_BLOCKS:
         least = format_duration(LEAST_BLOCKS * BLOCK_S)
         return Finding("inconclusive", f"too short: nodes are compared over {least} or more")
-    times = {word: times or parameters.times for word, times in parameters.figures.items()}
-    asked = Asked(record, canaries, neighbours, laid, times, parameters.at_least, parameters.counts)
+    asked = Asked(
+        record, canaries, neighbours, laid, parameters.bounds, parameters.at_least, parameters.counts
+    )
     return _finding(asked, "figures" in parameters.model_fields_set)
 
 
@@ -170,7 +199,7 @@ def _amiss(parameters: Parameters, plan: Plan) -> Iterator[Amiss]:
         both = [name for name in meant(plan, parameters.source) if name in canaries]
         if both:
             found = f"{show(parameters.source)} means {shorten(both)} too, of {show(parameters.of)}"
-            yield Amiss("from", found, "nodes that are not in `of`")
+            yield Amiss("from", found, "nodes not in `of`")
     elif not _neighbours(plan, parameters):
         found = f"{show(parameters.of)} leaves no other node of its kind and role to compare with"
         yield Amiss("of", found, "fewer nodes, or `from` with their neighbours")

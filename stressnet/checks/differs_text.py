@@ -77,9 +77,14 @@ def _all(found: Sequence[Answer]) -> str:
 
 def _effect(one: Answer) -> str:
     """Write one effect: times with their interval, and amounts."""
-    own, others = (format_amount(one.figure, level) for level in (one.effect.own, one.effect.others))
+    own, others = (_amount(one, level) for level in (one.effect.own, one.effect.others))
     amounts = f"{own} against {others}"
     return f"{one.figure.noun} {amounts}" if one.small else f"{_times(one)}, {amounts}"
+
+
+def _amount(one: Answer, level: float) -> str:
+    """Write a mean with three digits, also of what is counted in whole numbers."""
+    return format_amount(one.figure, float(f"{level:.3g}"))
 
 
 def _times(one: Answer) -> str:

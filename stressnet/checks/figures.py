@@ -245,4 +245,5 @@ def _parsed(parse: Parse, name: str, value: object) -> float:
     try:
         return parse(FIGURES[name], value)
     except QuantityError as error:
-        raise refuse(f"{name}: {error.found}", error.allowed, example=error.example) from None
+        example = f"{{{name}: {error.example}}}"
+        raise refuse(f"{name}: {error.found}", error.allowed, example=example) from None
