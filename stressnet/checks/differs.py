@@ -86,9 +86,8 @@ class Parameters(Model):
     )
     figures: Factors = Field(
         default=dict.fromkeys(FLOORS, 0.0),
-        description="What fails; default: all that are known. A list of `blocks` (gained a second), `lag`, `cpu`, "
-        "`cpu_per_block`, `memory`, `fds`, `threads`, `sockets`, `streams`, `tasks`, `pending_requests`, `opens` "
-        "(connection attempts), `discoveries`, or a mapping with the times for each, as in `{cpu: 1.5, lag: 3}`. "
+        description="What fails: a list of figures, or a mapping with the times for each, as in `{cpu: 1.5, lag: 3}`; "
+        "default: all that are known. `blocks` are those gained a second, `opens` connection attempts. "
         "All are reported.",
     )
     intended: Names = Field(

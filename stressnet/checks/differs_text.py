@@ -55,15 +55,15 @@ def _most(found: Sequence[Answer]) -> str:
 
 
 def lines(asked: Asked, found: Sequence[Answer]) -> Iterator[str]:
-    """Yield what differs and what may, each with what is usual; then all figures of each node, and odd neighbours."""
-    for one in worst_first([one for one in found if one.said == "differs"]):
-        yield f"{one.effect.node}: {_effect(one)}{_usual(one)}"
-    for one in worst_first([one for one in found if one.said == "unsure"]):
-        yield f"{one.effect.node}: may differ: {_effect(one)}{_usual(one)}"
+    """Yield all figures of each node; then what differs and what may, each with what is usual; and odd neighbours."""
     for name in asked.canaries:
         own = worst_first([one for one in found if one.effect.node == name])
         if own:
-            yield f"{name} in all: {_all(own)}"
+            yield f"{name}: {_all(own)}"
+    for one in worst_first([one for one in found if one.said == "differs"]):
+        yield f"{one.effect.node} differs: {_effect(one)}{_usual(one)}"
+    for one in worst_first([one for one in found if one.said == "unsure"]):
+        yield f"{one.effect.node} may differ: {_effect(one)}{_usual(one)}"
     yield from _odd(found)
 
 

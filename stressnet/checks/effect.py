@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import combinations, islice
 from statistics import NormalDist, fmean, median
 
 from stressnet.checks.autocorrelation import inflation, lag_one
@@ -29,6 +29,8 @@ _APART_FREEDOM = 2
 """That counts for so many neighbours: with 4, one record of twenty fails whose nodes are 30 % apart."""
 CONFIDENCE = 0.90
 """Of intervals, so that the truth is beyond one end, the one that matters, in one case of twenty."""
+_MOST_PAIRS = 66
+"""Of which noise over time is taken: those of a dozen neighbours."""
 _NORMAL = NormalDist()
 
 
@@ -147,7 +149,7 @@ def _noise(rows: Rows, floor: float) -> float:
     """Return the variance that noise over time gives to such a logarithm: of the mean of blocks, whose neighbours may
     resemble each other."""
     found = []
-    for one, other in combinations(rows.values(), 2):
+    for one, other in islice(combinations(rows.values(), 2), _MOST_PAIRS):
         places = common(one, other)
         levels = level(one, places), level(other, places)
         if levels[0] is None or levels[1] is None:

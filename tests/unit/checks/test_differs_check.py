@@ -103,11 +103,11 @@ def test_a_difference_is_named_with_its_effect_and_what_is_usual(stock: Making) 
     assert (finding.outcome, finding.nodes) == ("fail", (CANARY,))
     assert finding.summary == "us-1 differs from us-2 … eu-2: CPU 5.1 times (4.5 to 5.8), 50.5% against 9.89%"
     assert finding.at == BEGUN + 20
-    assert finding.lines[0] == (
-        "us-1: CPU 5.1 times (4.5 to 5.8), 50.5% against 9.89%; neighbours among themselves 0.98 to 1.04 times"
+    assert finding.lines[1] == (
+        "us-1 differs: CPU 5.1 times (4.5 to 5.8), 50.5% against 9.89%; neighbours among themselves 0.98 to 1.04 times"
     )
-    assert finding.lines[1].startswith("us-1 in all: CPU 5.1 times (4.5 to 5.8); CPU time a block 5.1 times")
-    assert finding.lines[1].endswith("discoveries")
+    assert finding.lines[0].startswith("us-1: CPU 5.1 times (4.5 to 5.8); CPU time a block 5.1 times")
+    assert finding.lines[0].endswith("discoveries")
     assert effect(finding, "memory")["said"] == "only reported"
 
 
@@ -255,7 +255,7 @@ def test_from_one_or_two_neighbours_nobody_knows_what_is_usual(stock: Making, ne
         f"{neighbours} to compare with ({source}): what difference is usual shows from 3 neighbours on"
     )
     assert effect(finding, "cpu")["interval"] is None
-    assert any("us-1 in all: CPU 5" in line for line in finding.lines)
+    assert any("us-1: CPU 5" in line for line in finding.lines)
 
 
 def test_several_canaries_are_each_held_against_the_neighbours_alone(stock: Making) -> None:
