@@ -37,6 +37,13 @@ def _factor(value: Any) -> float:
         raise refuse(error.found, error.allowed, example=error.example) from None
 
 
+def _floor(figure: Figure, value: object) -> float:
+    found = parse_floor(figure, value)
+    if not found:
+        raise QuantityError(show(value), "more than zero: of nothing there are no multiples", "1")
+    return found
+
+
 def _sorts(value: Any) -> Any:
     if not isinstance(value, list) or not value:
         raise refuse(show(value), f"a list of {', '.join(SORTS)}")
@@ -62,7 +69,7 @@ Names = Annotated[
 ]
 Floors = Annotated[
     dict[str, float],
-    BeforeValidator(amounts(list(FLOORS), parse_floor)),
+    BeforeValidator(amounts(list(FLOORS), _floor)),
     WithJsonSchema({"type": "object", "propertyNames": _LISTED}),
 ]
 Times = Annotated[float, BeforeValidator(_factor), WithJsonSchema({"type": "number", "exclusiveMinimum": 1})]

@@ -100,6 +100,7 @@ def test_a_check_may_be_asked_so(tmp_path: Path, check: str) -> None:
             "0.5; allowed: a number above 1: so many times as much, or as little",
         ),
         ("differs: {of: us-1, at_least: {memory: 5}}", "memory: 5"),
+        ("differs: {of: us-1, at_least: {fds: 0}}", "fds: 0; allowed: more than zero"),
         ("differs: {of: us-1, figures: [cpu], intended: [cpu]}", "cpu among both `figures` and `intended`"),
         ("differs: {}", "differs.of: is missing"),
     ],
