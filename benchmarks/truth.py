@@ -21,7 +21,7 @@ from multiprocessing import Pool
 from pathlib import Path
 from random import Random
 
-from benchmarks import truth_heights, truth_records
+from benchmarks import truth_beside, truth_heights, truth_records
 from benchmarks.timing import machine
 from benchmarks.truth_records import Case
 from benchmarks.truth_runs import STORIES, run
@@ -30,7 +30,10 @@ from stressnet.checks.registry import CHECKS
 
 OUTCOMES = ("pass", "fail", "inconclusive")
 _CHUNK = 25
-CASES = {(case.check, case.name): case for case in (*truth_records.CASES, *truth_heights.CASES)}
+CASES = {
+    (case.check, case.name): case
+    for case in (*truth_records.CASES, *truth_heights.CASES, *truth_beside.CASES)
+}
 
 
 def outcome(case: Case, seed: int, number: int) -> str:

@@ -57,7 +57,7 @@ def some_net(random: Random, sizes: tuple[int, ...] = (1, 4, 8)) -> Making:
     return Making(_plan(random.choice(sizes)))
 
 
-def _poisson(random: Random, mean: float) -> int:
+def poisson(random: Random, mean: float) -> int:
     count, left = 0, random.expovariate(1.0)
     while left < mean:
         count, left = count + 1, left + random.expovariate(1.0)
@@ -132,7 +132,7 @@ def _at_work(random: Random, figure: str = "", kind: str = "") -> Callable[[floa
         anew = restart <= at < restart + 3
         if restart <= at < restart + STEP_S:
             opens, cpu = 0, 0.0
-        opens += _poisson(random, STEP_S * (20 if figure == "opens" and burst else 4 if anew else calls))
+        opens += poisson(random, STEP_S * (20 if figure == "opens" and burst else 4 if anew else calls))
         cpu += (
             STEP_S
             * random.gammavariate(4, 0.25)
@@ -177,7 +177,7 @@ def _calls(random: Random, times: float = 0.0, kind: str = "") -> Making:
                 opens = 0
             if restart <= at < restart + 4:
                 rate = 5.0
-            opens += _poisson(random, STEP_S * rate)
+            opens += poisson(random, STEP_S * rate)
             counts.append((opens, 1 + (at >= restart)))
         made.looks[name] = lambda at, counts=counts: {
             "height": int(2 * at),

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
+from stressnet.plan import Plan
 from stressnet.record.record import Record
 from stressnet.spec.fields import Model
 
@@ -45,6 +46,16 @@ class Finding:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Amiss:
+    """What is wrong with a parameter for a net."""
+
+    key: str
+    """As the fault plan writes it."""
+    found: str
+    allowed: str
+
+
 class Nothing(Model):
     """It has no parameters."""
 
@@ -58,6 +69,8 @@ class Check:
     parameters: type[Model]
     judge: Callable[[Record, Any], Finding]
     """Called with a record, also one that is still being written, and parameters."""
+    amiss: Callable[[Any, Plan], Iterator[Amiss]] | None = None
+    """Called with parameters, of which each by itself is right for the plan: yields what is not, taken together."""
     nightly: bool = False
     """It is asked of a soak as a whole too, of which there is one look a minute: what grows slowly shows only there."""
     always: bool = False

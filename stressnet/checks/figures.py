@@ -15,16 +15,16 @@ from stressnet.checks.kendall import Points
 from stressnet.record.record import Record
 from stressnet.record.rows import NodeSample
 from stressnet.spec.fields import refuse
-from stressnet.spec.units import QuantityError, format_percent, format_size, parse_size
+from stressnet.spec.units import QuantityError, format_percent, format_size, parse_duration, parse_size
 from stressnet.spec.words import listing, nearest, show
 
-Unit = Literal["bytes", "count", "cores"]
+Unit = Literal["bytes", "count", "cores", "seconds"]
 WINDOW_S = 5.0
 """Over which a rate is taken: CPU time is counted in steps of 10 ms, and peers are looked for once in a while."""
 _MOSTLY = 0.8
 """Share of windows in which a node must gain blocks for its work to be counted in them."""
 _TIMES = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
-_EXAMPLES: Mapping[Unit, str] = {"bytes": "1MiB", "count": "5", "cores": "10%"}
+_EXAMPLES: Mapping[Unit, str] = {"bytes": "1MiB", "count": "5", "cores": "10%", "seconds": "5ms"}
 _SHARE = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,9})?) ?%\Z")
 _COUNT = re.compile(r"[0-9]{1,15}(?:\.[0-9]{1,9})?\Z")
 
@@ -58,8 +58,12 @@ FIGURES: Mapping[str, Figure] = {
         Figure("pending_requests", "pending requests", series="pending_requests"),
         Figure("opens", "connection attempts", column="opens", counter=True),
         Figure("discoveries", "discoveries", series="discoveries", counter=True),
+        Figure("blocks", "blocks gained", column="height", counter=True),
+        Figure("lag", "lag in blocks"),
+        Figure("cpu_per_block", "CPU time a block", "seconds"),
     )
 }
+"""The last two are made of several figures, or nodes, by who compares them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,10 +155,12 @@ def peers(looks: Sequence[NodeSample]) -> float | None:
 
 
 def parse_amount(figure: Figure, value: object) -> float:
-    """Return what `64MiB`, `12` or `25%` (of one core) are; QuantityError where it is no amount of that figure."""
+    """Return what `64MiB`, `12`, `5ms` or `25%` (of a core) are; QuantityError where it is no amount of that figure."""
     example = _EXAMPLES[figure.unit]
     if figure.unit == "bytes":
         return float(parse_size(value))
+    if figure.unit == "seconds":
+        return float(parse_duration(value))
     pattern = _SHARE if figure.unit == "cores" else _COUNT
     match = None if isinstance(value, bool) else pattern.match(str(value).strip())
     if not match:
@@ -187,6 +193,8 @@ def format_amount(figure: Figure, value: float) -> str:
         return format_percent(float(f"{value:.3g}"))
     if figure.unit == "bytes":
         return f"{'-' if value < 0 else ''}{format_size(abs(value))}"
+    if figure.unit == "seconds":
+        return f"{float(f'{1000 * value:.3g}'):g}ms"
     return f"{value:.3g}/s" if figure.counter else f"{value:.4g}"
 
 
@@ -237,4 +245,5 @@ def _parsed(parse: Parse, name: str, value: object) -> float:
     try:
         return parse(FIGURES[name], value)
     except QuantityError as error:
-        raise refuse(f"{name}: {error.found}", error.allowed, example=error.example) from None
+        example = f"{{{name}: {error.example}}}"
+        raise refuse(f"{name}: {error.found}", error.allowed, example=example) from None

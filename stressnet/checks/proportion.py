@@ -32,3 +32,17 @@ def benjamini_hochberg(p_values: Sequence[float], q: float) -> list[bool]:
     bounds = [p for rank, p in enumerate(ranked, 1) if p <= q * rank / len(ranked)]
     most = max(bounds, default=-math.inf)
     return [p <= most for p in p_values]
+
+
+def holm(p_values: Sequence[float], alpha: float) -> list[bool]:
+    """Return which hypotheses to reject, in the order given: the chance that any of those is wrong is at most `alpha`.
+
+    S. Holm, "A simple sequentially rejective multiple test procedure", Scandinavian Journal of Statistics 6 (1979):
+    whatever the tests have to do with each other.
+    """
+    rejected = [False] * len(p_values)
+    for rank, place in enumerate(sorted(range(len(p_values)), key=p_values.__getitem__)):
+        if p_values[place] > alpha / (len(p_values) - rank):
+            break
+        rejected[place] = True
+    return rejected

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from stressnet.checks import (
     agreement,
     command,
+    differs,
     discovery_storm,
     growth,
     harness,
@@ -34,6 +35,7 @@ CHECKS: Mapping[str, Check] = {
         command.CHECK,
         growth.CHECK,
         spike.CHECK,
+        differs.CHECK,
         harness.FAULTS_ACHIEVED,
         harness.NO_BYPASS,
         harness.HOST_HEALTHY,

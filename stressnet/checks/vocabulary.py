@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BeforeValidator, WithJsonSchema
 
+from stressnet.plan import Plan
 from stressnet.record.record import Phase, Record
 from stressnet.spec.fields import Text, one_of, plain_number, refuse
 from stressnet.spec.selectors import Observation, resolve
@@ -52,7 +53,12 @@ Factor = Annotated[
 
 def selected(record: Record, selector: str) -> tuple[str, ...]:
     """Return the nodes that a selector means by the plan alone: what was observed when is not asked."""
-    return resolve(selector, record.plan, Observation(), record.plan.seed)
+    return meant(record.plan, selector)
+
+
+def meant(plan: Plan, selector: str) -> tuple[str, ...]:
+    """Return the nodes of a plan that a selector means; SelectorError where it means nothing that there is."""
+    return resolve(selector, plan, Observation(), plan.seed)
 
 
 def part(record: Record, name: str) -> Phase | None:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
+from stressnet.checks.registry import CHECKS
 from stressnet.checks.vocabulary import SelectsNodes
 from stressnet.errors import Problem
 from stressnet.faultplan.against import Against
 from stressnet.faultplan.document import CHECK_NAMES, chosen
 from stressnet.faultplan.read import Document
 from stressnet.plan import Plan
+from stressnet.spec.fields import Model
+from stressnet.spec.source import Path
 from stressnet.spec.words import listing
 
 
@@ -32,12 +35,23 @@ def questions(document: Document, plan: Plan) -> tuple[tuple[dict[str, Any], ...
             against.refuse(("checks", number), said, f"one of {listing(CHECK_NAMES)}")
             continue
         check, parameters = one
-        for key, field in type(parameters).model_fields.items():
-            if any(isinstance(mark, SelectsNodes) for mark in field.metadata):
-                against.named(("checks", number, check, field.alias or key), getattr(parameters, key))
+        _hold(against, plan, ("checks", number, check), parameters)
         name = getattr(entry, "name", None) or check
         counted[name] = counted.get(name, 0) + 1
         name = name if counted[name] == 1 else f"{name}-{counted[name]}"
         own = (written.get(check) or {}) if isinstance(written, dict) else {}
         found.append({"name": name, "check": check, "parameters": own})
     return tuple(found), problems
+
+
+def _hold(against: Against, plan: Plan, here: Path, parameters: Model) -> None:
+    """Hold the parameters of a check against the net, each by itself and then all together."""
+    known = len(against.problems)
+    for key, field in type(parameters).model_fields.items():
+        asked = getattr(parameters, key)
+        if asked is not None and any(isinstance(mark, SelectsNodes) for mark in field.metadata):
+            against.named((*here, field.alias or key), asked)
+    amiss = CHECKS[str(here[-1])].amiss
+    if amiss is not None and len(against.problems) == known:
+        for one in amiss(parameters, plan):
+            against.refuse((*here, one.key), one.found, one.allowed)

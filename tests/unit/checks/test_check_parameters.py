@@ -47,6 +47,10 @@ def mistakes(folder: Path, check: str) -> list[str]:
         "discovery_storm: {at_least: 5/s, during: [observe], counts: [streams]}",
         "in_sync_honesty: {lag: 5, for: 3s, queries: asked, per_call: 0.5}",
         "command: {run: [./own, --strict], timeout: 10s}",
+        "differs: {of: us-1}",
+        "differs: {of: us-1, from: 'us-2, eu', figures: {cpu: 1.5, lag: 3}, at_least: {cpu_per_block: 2ms}}",
+        "differs: {of: us-1, figures: [cpu, blocks], times: 3, counts: [worse, better], during: [observe]}",
+        "differs: {of: us-1, intended: [discoveries, opens], at_least: {opens: 1/s, fds: 5}}",
     ],
 )
 def test_a_check_may_be_asked_so(tmp_path: Path, check: str) -> None:
@@ -78,6 +82,27 @@ def test_a_check_may_be_asked_so(tmp_path: Path, check: str) -> None:
         ("log: {pattern: x, at_least: 3, at_most: 2}", "at_least 3 above at_most 2"),
         ("in_sync_honesty: {for: 5}", "5 has no unit"),
         ("command: {run: own}", "allowed: a list"),
+        (
+            "differs: {of: us-1, from: us}",
+            "plan.yaml:5:31: checks.1.differs.from: 'us' means us-1 too, of 'us-1'; allowed: nodes not in `of`",
+        ),
+        (
+            "differs: {of: boot}",
+            "differs.of: 'boot' leaves no other node of its kind and role to compare with; allowed: fewer nodes, or",
+        ),
+        ("differs: {of: us-1, from: ue}", "no node or group is called 'ue'"),
+        ("differs: {of: us-1, figures: [cpus]}", "'cpus'; allowed: blocks, lag, cpu, "),
+        ("differs: {of: us-1, figures: [cpus]}", "(did you mean 'cpu'?)"),
+        ("differs: {of: us-1, intended: [discovery]}", "(did you mean 'discoveries'?)"),
+        ("differs: {of: us-1, figures: {cpu: 1}}", "allowed: a number above 1"),
+        (
+            "differs: {of: us-1, times: 0.5}",
+            "0.5; allowed: a number above 1: so many times as much, or as little",
+        ),
+        ("differs: {of: us-1, at_least: {memory: 5}}", "memory: 5"),
+        ("differs: {of: us-1, at_least: {fds: 0}}", "fds: 0; allowed: more than zero"),
+        ("differs: {of: us-1, figures: [cpu], intended: [cpu]}", "cpu among both `figures` and `intended`"),
+        ("differs: {}", "differs.of: is missing"),
     ],
 )
 def test_a_mistake_is_told_with_its_place(tmp_path: Path, check: str, mistake: str) -> None:

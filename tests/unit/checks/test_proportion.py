@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from stressnet.checks.proportion import benjamini_hochberg, wilson
+from stressnet.checks.proportion import benjamini_hochberg, holm, wilson
 
 
 @pytest.mark.parametrize(
@@ -46,4 +46,20 @@ def test_benjamini_hochberg_is_that_of_scipy(values: list[float], q: float) -> N
         rejected == (p <= q)
         for rejected, p in zip(benjamini_hochberg(values, q), adjusted, strict=True)
         if abs(p - q) > 1e-12
+    )
+
+
+def test_holm_stops_at_the_first_that_is_not_small_enough() -> None:
+    """By his rule: 0.01 to 0.05 / 4, 0.02 not to 0.05 / 3, and then none, however small its own bound would be."""
+    assert holm([0.02, 0.01, 0.03, 0.04], 0.05) == [False, True, False, False]
+    assert holm([0.005, 0.01, 0.03, 0.026], 0.05) == [True, True, False, False]
+    assert holm([0.001, 0.01, 0.02, 0.04], 0.05) == [True] * 4
+    assert holm([], 0.05) == []
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=20))
+def test_holm_rejects_no_more_than_benjamini_and_hochberg(values: list[float]) -> None:
+    assert all(
+        loose or not strict
+        for strict, loose in zip(holm(values, 0.05), benjamini_hochberg(values, 0.05), strict=True)
     )
