@@ -45,6 +45,7 @@ class TimelineRun:
         """The faults that are on, by id."""
         self.achieved: dict[str, Mapping[str, Any]] = {}
         """The last that was measured of each of them."""
+        self._healing: set[str] = set()
         self._some_on = asyncio.Event()
         self._until: dict[str, float] = {}
         self._noted: dict[str, tuple[float, Any]] = {}
@@ -186,8 +187,12 @@ class TimelineRun:
         ids = [one for one in ids if one in self.on]
         if not ids:
             return
-        await self._look_once(final=ids)
-        there = await self._net.take_off(ids)
+        self._healing.update(ids)
+        try:
+            await self._look_once()
+            there = await self._net.take_off(ids)
+        finally:
+            self._healing.difference_update(ids)
         for one in ids:
             self._end(one, by, there.get(one, {}))
 
@@ -210,13 +215,13 @@ class TimelineRun:
             await asyncio.sleep(_LOOK_S)
             await self._try(self._look_once())
 
-    async def _look_once(self, final: Collection[str] = ()) -> None:
+    async def _look_once(self) -> None:
         for one in await self._net.standing():
             name = one.fault.id
             if name not in self.on:
                 continue
-            self._note_seen(one, at_once=name in final or one.over)
-            if one.over and name not in final:
+            self._note_seen(one, at_once=name in self._healing or one.over)
+            if one.over and name not in self._healing:  # who heals it says so when all of them are healed
                 asked = self._until.get(name, 0.0)
                 self._end(name, "time" if one.until >= asked - 1.0 else "agent", one.at_heal)
 

@@ -183,6 +183,22 @@ def test_a_fault_that_somebody_else_ended_is_told_apart(trial: Trial) -> None:
     assert [event["by"] for event in trial.events("fault over")] == ["agent"]
 
 
+@pytest.mark.parametrize("seconds", [0.5, 3.0])
+def test_a_fault_is_seen_to_be_over_before_it_is_said_to_be_healed(trial: Trial, seconds: float) -> None:
+    """On a busy machine the agent's answer takes long, and who looks meanwhile must not say that it ended by itself."""
+
+    class Slow(MemoryNet):
+        async def take_off(self, ids: Sequence[str]) -> Mapping[str, Mapping[str, Any]]:
+            found = await super().take_off(ids)
+            await asyncio.sleep(seconds)
+            return found
+
+    trial.net = Slow(some_plan())
+    heal = TimelineStep("heal", When(time_s=20.0), "heal", "one")
+    trial.run(fault("one", When(time_s=5.0)), fault("two", When(time_s=6.0), None, "us-2"), heal)
+    assert [event["by"] for event in trial.events("fault over")] == ["plan", "end"]
+
+
 def test_what_was_there_of_a_fault_goes_into_the_journal(trial: Trial) -> None:
     """Whatever ends it: its time, the plan, or the timeline's end."""
     trial.net.at_heal = Presence(["us-1: 1 of 1 processes run"]).to_raw()
