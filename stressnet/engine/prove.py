@@ -20,6 +20,9 @@ Answer = Literal["proven", "not proven", "unclear"]
 EXIT_CODES: Mapping[Answer, int] = {"proven": 0, "not proven": 1, "unclear": 2}
 CONFIDENCE = 0.95
 _UNCLEAR = ("inconclusive", "error")
+_FIRST = 2
+"""Runs that begin side by side where the machine's room decides: what one takes is not seen before its net is busy. From
+then on each that is over makes way for one more beside it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +152,7 @@ class Prover:
         """`expected`: the verdict of each variant. `do` does one run. `told` hears of each that is over.
 
         `room` is waited for before a run begins beside others; it is given what tells whether there still are others.
+        With it there are few runs at first, and more as runs are over.
         """
         self.proof = Proof({name: Tally(name, verdict) for name, verdict in expected.items()}, share)
         self._turns = deque(Turn(name, number + 1) for number in range(runs) for name in expected)
@@ -156,6 +160,7 @@ class Prover:
         self._told = told
         self._room = room
         self._going = 0
+        self._more = 0
         self._door = asyncio.Lock()
 
     async def run(self, at_once: int = 1) -> Proof:
@@ -163,17 +168,19 @@ class Prover:
 
         Raises the error of the first run of all: what keeps it from coming up keeps the others too.
         """
+        first = at_once if self._room is None else min(_FIRST, at_once)
+        self._more = at_once - first
         try:
             async with asyncio.TaskGroup() as group:
-                for _ in range(at_once):
-                    group.create_task(self._work())
+                for _ in range(first):
+                    group.create_task(self._work(group))
         except asyncio.CancelledError:
             self.proof.interrupted = True
         except ExceptionGroup as errors:
             raise _first(errors) from None
         return self.proof
 
-    async def _work(self) -> None:
+    async def _work(self, group: asyncio.TaskGroup) -> None:
         while turn := await self._next():
             try:
                 done = await self._do(turn)
@@ -185,6 +192,9 @@ class Prover:
                 raise done.error
             self.proof.tallies[done.turn.variant].done.append(done)
             self._told(done)
+            if self._more and self._turns:
+                self._more -= 1
+                group.create_task(self._work(group))
 
     async def _next(self) -> Turn | None:
         """Return the run that begins now; None where all have begun."""

@@ -84,6 +84,29 @@ def test_a_run_begins_beside_others_when_there_is_room() -> None:
     assert len(found.tallies["bug"].done) == 2
 
 
+def test_more_runs_go_on_at_once_as_runs_are_over() -> None:
+    """What one takes is not seen before it is busy: two at first, and a third and fourth when these are over."""
+    going, seen = 0, []
+
+    async def room(is_needed: Callable[[], bool]) -> None:
+        await asyncio.sleep(0)
+
+    async def do(turn: Turn) -> Done:
+        nonlocal going
+        going += 1
+        for _ in range(30):
+            await asyncio.sleep(0)
+        seen.append(going)
+        going -= 1
+        return done(turn)
+
+    asyncio.run(Prover({"bug": "fail"}, 12, do, room=room).run(at_once=4))
+    assert seen[0] == 2
+    assert max(seen[:2]) == 2
+    assert max(seen) == 4
+    assert len(seen) == 12
+
+
 @pytest.mark.parametrize(
     ("found", "answer", "code"),
     [
