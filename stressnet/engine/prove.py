@@ -21,8 +21,8 @@ EXIT_CODES: Mapping[Answer, int] = {"proven": 0, "not proven": 1, "unclear": 2}
 CONFIDENCE = 0.95
 _UNCLEAR = ("inconclusive", "error")
 _FIRST = 2
-"""Runs that begin side by side where the machine's room decides: what one takes is not seen before its net is busy. From
-then on each that is over makes way for one more beside it."""
+"""Runs that begin side by side where the machine's room decides: what one takes is not seen before its net is busy.
+From then on each that is over makes way for one more beside it."""
 
 
 @dataclass(frozen=True, slots=True)
