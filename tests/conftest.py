@@ -10,11 +10,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 from needs import BACKENDS, require
 
 # Who was started in the background by a shell ignores Ctrl-C, and so would every command of the tests.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 os.environ.pop("COLUMNS", None)  # of whoever runs the tests: their output would be as narrow as that terminal
+
+settings.register_profile("beside others", deadline=None)  # a busy machine makes any example slow
+settings.load_profile("beside others")
 
 _ALONE = ("test_measure.py",)
 """Modules whose tests compare times and rates with what was asked: a busy machine is not what they are about."""

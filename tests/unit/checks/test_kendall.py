@@ -5,7 +5,7 @@ from __future__ import annotations
 from random import Random
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
@@ -19,7 +19,6 @@ def timed(values: list[float]) -> list[tuple[float, float]]:
     return [(2.0 * number, float(value)) for number, value in enumerate(values)]
 
 
-@settings(deadline=None)
 @given(ties | reals, st.sampled_from([0.9, 0.95, 0.99]))
 def test_the_interval_is_that_of_theil_and_sen(values: list[float], confidence: float) -> None:
     points = timed(values)
@@ -40,7 +39,6 @@ def test_equal_times_make_no_slope_and_are_ties() -> None:
         kendall.interval([(1.0, 2.0), (1.0, 3.0)], 0.95)
 
 
-@settings(deadline=None)
 @given(ties)
 def test_s_and_its_variance_are_those_of_kendalls_tau(values: list[int]) -> None:
     """Seen by scipy's asymptotic p-value, which has no continuity correction."""

@@ -7,7 +7,7 @@ from dataclasses import replace
 from random import Random
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
@@ -153,7 +153,6 @@ def test_a_late_spike_leaves_no_trace() -> None:
     assert growth(found, THRESHOLD) != "growth"
 
 
-@settings(deadline=None)
 @given(st.integers(-1000, 1000), st.integers(90, 300), st.floats(0, 10))
 def test_a_constant_series_never_grows(value: int, count: int, threshold: float) -> None:
     found = strict(sampled([float(value)] * count))
@@ -162,7 +161,6 @@ def test_a_constant_series_never_grows(value: int, count: int, threshold: float)
     assert p_value(sampled([float(value)] * count), threshold) == 1.0
 
 
-@settings(deadline=None)
 @given(st.lists(st.integers(0, 9), min_size=90, max_size=200), st.floats(0, 1))
 def test_a_falling_series_never_grows(falls: list[int], threshold: float) -> None:
     level, values = 0, []
@@ -174,7 +172,6 @@ def test_a_falling_series_never_grows(falls: list[int], threshold: float) -> Non
     assert p_value(points, threshold) == 1.0
 
 
-@settings(deadline=None)
 @given(series, st.integers(-(10**6), 10**6), st.sampled_from([2.0**-10, 0.5, 4.0, 2.0**20]))
 def test_shifts_and_scales_change_no_verdict(points: Points, shift: int, scale: float) -> None:
     """Shifts and scales are such that floating point is exact."""
@@ -187,7 +184,6 @@ def test_shifts_and_scales_change_no_verdict(points: Points, shift: int, scale: 
     assert p_value(other, 0.25 * scale) == pytest.approx(p_value(points, 0.25), rel=1e-6)
 
 
-@settings(deadline=None)
 @given(series)
 def test_the_slope_is_within_its_interval_and_a_wider_one_holds_a_narrower(points: Points) -> None:
     wide, narrow = strict(points), trend(points, confidence=0.8)

@@ -56,21 +56,21 @@ def file(tmp_path: Path) -> Path:
     return tmp_path / "fuzz.yaml"
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(mutated())
 def test_a_mutated_topology_is_compiled_or_refused(file: Path, content: bytes) -> None:
     file.write_bytes(content)
     survives(file)
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.binary(max_size=200) | st.text(max_size=200).map(lambda text: text.encode("utf-8", "replace")))
 def test_noise_is_refused(file: Path, content: bytes) -> None:
     file.write_bytes(content)
     survives(file)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.text(max_size=30) | st.sampled_from(PIECES), st.text(max_size=30) | st.sampled_from(PIECES))
 def test_any_setting_is_taken_or_refused(key: str, value: str) -> None:
     survives(folder("topologies") / "cometbft.yaml", (f"{key}={value}", f"nodes.{key}={value}", value))
