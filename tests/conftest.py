@@ -22,17 +22,13 @@ settings.load_profile("beside others")
 
 _ALONE = ("test_measure.py",)
 """Modules whose tests compare times and rates with what was asked: a busy machine is not what they are about."""
-_IN_STEP = ("e2e", "docs", "kernel")
-"""Folders in which tests of a module give their nets the same name, or share what was made once."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests that run on a backend, and say which may run side by side."""
+    """Mark the tests that run on a backend, and those that nothing may run beside."""
     for item in items:
         if item.path.name in _ALONE:
             item.add_marker("alone")
-        if item.path.parent.name in _IN_STEP:
-            item.add_marker(pytest.mark.xdist_group(item.path.stem))
         backend = getattr(item, "callspec", None) and item.callspec.params.get("backend")  # type: ignore[attr-defined]
         if backend in BACKENDS:
             item.add_marker(backend)
