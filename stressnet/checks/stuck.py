@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, get_args
 from pydantic import BeforeValidator, Field, WithJsonSchema
 
 from stressnet.checks.check import Check, Finding
-from stressnet.checks.progress import IN_STEP, Heights, between, heights, unasked
+from stressnet.checks.progress import IN_STEP, STEP_S, Heights, between, heights, unasked
 from stressnet.plan import Plan, shorten
 from stressnet.record.record import Record, Span
 from stressnet.record.rows import NodeSample
@@ -22,6 +22,8 @@ CLASSES: tuple[Class, ...] = get_args(Class)
 _LEAST_WINDOW_S = 10.0
 _SILENCE_S = 10.0
 """Samples that end so long before the record does say nothing of its end."""
+_LAST_S = 2.0
+"""Who was behind at every moment of the last seconds is behind; for a moment everyone is, who is looked at first."""
 _MARGIN = 1.5
 """A window is so many times the kind's longest recovery timer, which may have begun anew meanwhile."""
 
@@ -137,10 +139,11 @@ def _watched_too_shortly(record: Record, seen: Heights, parameters: Parameters) 
     if observe is None:
         return ""
     seconds = observe.ended - observe.begun
+    last = range(max(0, len(seen.times) - 1 - round(_LAST_S / STEP_S)), len(seen.times))
     behind = [
         name
         for name in seen.nodes
-        if seen.are_ahead(name, len(seen.times) - 1, parameters.ahead)
+        if all(seen.are_ahead(name, place, parameters.ahead) for place in last)
         and seconds < window_s(record.plan, name, parameters.window)
     ]
     if not behind:

@@ -229,6 +229,12 @@ def test_a_window_longer_than_the_record_gives_no_verdict(making: Making) -> Non
     assert "`observe` must be longer" in finding.summary
 
 
+def test_who_is_a_few_blocks_behind_for_a_moment_at_the_end_is_not_behind(making: Making) -> None:
+    """Of blocks that come quickly some are always under way, and nodes are not looked at in the same moment."""
+    making.looks["us-2"] = lambda at: {"height": int(2 * at) - (0 if at < END - 1.5 else 3)}
+    assert found(making.made(), "stuck", window="50s").outcome == "pass"
+
+
 @pytest.mark.parametrize(("longest_s", "window_s"), [(0.0, 10.0), (4.0, 10.0), (16.0, 24.0)])
 def test_the_window_is_from_the_timers_of_the_kind(making: Making, longest_s: float, window_s: float) -> None:
     """Half as long again as the longest of them, and 10 s at least."""
