@@ -19,7 +19,7 @@ from contract.powers import inside, process_of, require_power
 from contract.test_links import SERVE, answers, call, put, relays_of
 from needs import require, require_relay
 
-from stressnet.agent import kernel
+from stressnet.agent import kernel, nfread
 from stressnet.agent import nftables as nft
 from stressnet.agent.datagramprobe import numbered
 from stressnet.backends.base import Backend
@@ -300,18 +300,7 @@ def test_many_links_are_measured_by_a_sample(backend: str, tmp_path: Path) -> No
 
 def elements(tables: nft.Nftables) -> dict[str, int]:
     """Count what is in the maps by which links are led."""
-    found = {}
-    for name in ("links", "endpoints"):
-        query = nft._message(
-            nft._SUBSYSTEM | nft._GETELEMENT, nft._DUMP, nft._text(1, "stressnet") + nft._text(2, name)
-        )
-        found[name] = sum(
-            len(list(nft._attributes(inner)))
-            for body in tables._dump(query)
-            for kind, inner in nft._attributes(body[4:])
-            if kind == 3
-        )
-    return found
+    return {name: len(nfread.values(tables, "stressnet", name)) for name in ("links", "endpoints")}
 
 
 LOOK = """
