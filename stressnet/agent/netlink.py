@@ -157,15 +157,7 @@ class Route:
 
     def dump(self, kind: int, header: bytes) -> Iterator[bytes]:
         """Yield each thing that there is of a kind: its header, and its attributes behind it."""
-        self._socket.send(message(kind, _DUMP, header))
-        while True:
-            for number, body in split(self._socket.recv(1 << 18)):
-                if number == _DONE:
-                    return
-                if number == _ERROR:
-                    code = -struct.unpack_from("=i", body)[0]
-                    raise OSError(code, f"netlink: {os.strerror(code)}")
-                yield body
+        return replies(self._socket, message(kind, _DUMP, header), "netlink")
 
     def close(self) -> None:
         """Close the socket."""
@@ -180,6 +172,22 @@ class Route:
 
 def _errors(answer: bytes) -> Iterable[int]:
     return (-struct.unpack_from("=i", body)[0] for kind, body in split(answer) if kind == _ERROR)
+
+
+def replies(link: socket.socket, request: bytes, asked: str) -> Iterator[bytes]:
+    """Yield what is behind the header of each message by which the kernel answers a request to dump.
+
+    OSError, in whose words `asked` is who refused, where it does.
+    """
+    link.send(request)
+    while True:
+        for number, body in split(link.recv(1 << 18)):
+            if number == _DONE:
+                return
+            if number == _ERROR:
+                code = -struct.unpack_from("=i", body)[0]
+                raise OSError(code, f"{asked}: {os.strerror(code)}")
+            yield body
 
 
 def split(answer: bytes) -> Iterator[tuple[int, bytes]]:

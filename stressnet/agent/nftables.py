@@ -8,20 +8,20 @@ what came of them.
 
 from __future__ import annotations
 
-import errno
 import os
 import socket
 import struct
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 
-from stressnet.agent.netlink import attributes, split
+from stressnet.agent.netlink import attributes, replies, split
 
 _SUBSYSTEM = 10 << 8
 _NEWTABLE, _NEWCHAIN, _NEWRULE, _NEWSET, _NEWELEMENT, _DELELEMENT = 0, 3, 6, 9, 12, 14
 _BATCH_BEGIN, _BATCH_END = 0x10, 0x11
 _REQUEST, _ACK, _CREATE, _APPEND, _DUMP = 0x1, 0x4, 0x400, 0x800, 0x300
-_ERROR, _DONE = 2, 3
+_ERROR = 2
 _NESTED = 0x8000
 _FAMILY_IPV4 = 2
 _REGISTER = 8
@@ -340,16 +340,8 @@ class Nftables:
         """Yield the parts of each thing that there is of a kind, below a table (and a set); nothing where that is not
         there. `nfread` knows kinds and parts."""
         named = b"".join(_text(number, name) for number, name in enumerate(names, 1))
-        self._socket.send(_message(_SUBSYSTEM | kind, _DUMP, named))
-        while True:
-            for number, body in split(self._socket.recv(1 << 18)):
-                if number == _DONE:
-                    return
-                if number == _ERROR:
-                    code = -struct.unpack_from("=i", body)[0]
-                    if code == errno.ENOENT:
-                        return
-                    raise OSError(code, f"nf_tables: {os.strerror(code)}")
+        with suppress(FileNotFoundError):
+            for body in replies(self._socket, _message(_SUBSYSTEM | kind, _DUMP, named), "nf_tables"):
                 yield dict(attributes(body[4:]))
 
     def close(self) -> None:

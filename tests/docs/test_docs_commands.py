@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -112,7 +113,8 @@ class Reader:
     def leave(self) -> str:
         """Stop what still runs, remove every net, and return what could not be removed."""
         for process in self._background:
-            os.killpg(process.pid, signal.SIGTERM)
+            with suppress(ProcessLookupError):  # it has ended, and nets are to be removed all the same
+                os.killpg(process.pid, signal.SIGTERM)
             process.communicate(timeout=10)
         own = Path(self._env["XDG_STATE_HOME"], "stressnet", "nets")
         left = [path.name for path in own.iterdir()] if own.is_dir() else []
@@ -164,6 +166,20 @@ def readings(
             (own := folder / page.stem).mkdir()
             tasks[page] = readers.submit(_read, page, own, docker=False)
     return tasks
+
+
+@pytest.mark.netns
+def test_a_page_that_does_not_work_leaves_no_net(tmp_path: Path) -> None:
+    """Also where a command in the background has ended long before the reader leaves."""
+    require("netns")
+    typing = Reader(tmp_path, docker=False)
+    node = '{kind: generic, command: [sleep, "1000"]}'
+    (tmp_path / "here" / "left.yaml").write_text(f"name: left\nnodes: {{a: {node}}}\n")
+    typing.run(Block(pages()[0], 1, "console", ("$ stressnet up left.yaml",), ""))
+    with pytest.raises(AssertionError, match="ended at once"):
+        typing.run(Block(pages()[0], 2, "console", ("$ stressnet forward nobody rpc",), "background"))
+    assert typing.leave() == ""
+    assert not list(tmp_path.glob("state/stressnet/nets/*"))
 
 
 @pytest.mark.netns
