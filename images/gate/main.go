@@ -54,8 +54,10 @@ func knock(path string) bool {
 func endOnSignal() {
 	asked := make(chan os.Signal, 1)
 	signal.Notify(asked, syscall.SIGTERM, syscall.SIGINT, syscall.SIGQUIT, syscall.SIGHUP)
-	number := (<-asked).(syscall.Signal)
-	os.Exit(128 + int(number))
+	go func() {
+		number := (<-asked).(syscall.Signal)
+		os.Exit(128 + int(number))
+	}()
 }
 
 func fail(code int, words string) {
@@ -83,7 +85,7 @@ func main() {
 		fail(cannotRun, "usage: gate [-C] DIRECTORY PROGRAM [ARGUMENT...]")
 	}
 	directory, command := words[0], words[1:]
-	go endOnSignal()
+	endOnSignal()
 	path := filepath.Join(filepath.Dir(os.Args[0]), "knock")
 	for pause := firstPause; !knock(path); pause = min(2*pause, lastPause) {
 		time.Sleep(pause)

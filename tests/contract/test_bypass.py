@@ -355,6 +355,6 @@ def test_discovery_cannot_lead_around_a_partition(backend: str, tmp_path: Path) 
             async def met() -> bool:
                 return any([(await counts(net, *link)).get("connections") for link in BOTH_WAYS])
 
-            await until(met, 60)
+            await until(met, 120)
 
     asyncio.run(story())

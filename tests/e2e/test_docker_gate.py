@@ -94,6 +94,7 @@ def test_nothing_runs_without_an_agent(lonely_gate: str) -> None:
 def test_a_gate_ends_at_once_when_it_is_stopped(lonely_gate: str) -> None:
     """`docker stop` of a waiting container does not have to wait for its SIGKILL."""
     client = connect()
+    time.sleep(1)  # until it is at the gate
     before = time.monotonic()
     client.stop(lonely_gate, timeout=20)
     assert time.monotonic() - before < 10

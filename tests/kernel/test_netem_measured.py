@@ -51,7 +51,7 @@ class Link:
         self._traffic.adopt({THERE: None})
         self._class = 0
         self._faults: list[Kept] = []
-        self.moved = asyncio.Event()
+        self.moved, self.changing = asyncio.Event(), False
         self.holding, self.counted = Holding(), dict[Any, Any]()
         nodes = {name: SimpleNamespace(name=name, address=address) for name, address in AT.items()}
         self.plan = SimpleNamespace(seed=1, node=nodes.__getitem__)
@@ -95,16 +95,16 @@ class Link:
 
 
 def measure(story: Callable[[Link], Awaitable[None]]) -> None:
-    """Run a story while faults are measured."""
+    """Run a story while faults are measured; where measuring ends, so does the story."""
 
     async def run(pair: Pair) -> None:
         link: Any = Link(pair)
-        meter = asyncio.ensure_future(Meter(link, link, link, link, link, lambda *_, **__: None).run())
         try:
-            await story(link)
+            async with asyncio.TaskGroup() as group:
+                meter = group.create_task(Meter(link, link, link, link, link, lambda *_, **__: None).run())
+                await story(link)
+                meter.cancel()
         finally:
-            meter.cancel()
-            await asyncio.gather(meter, return_exceptions=True)
             link.close()
 
     apart(lambda pair: asyncio.run(run(pair)))

@@ -103,8 +103,9 @@ def test_stacks_are_kept_as_they_are(tmp_path: Path, probe: Probe, content: byte
     }
 
 
-def test_long_stacks_are_cut_and_say_so(tmp_path: Path) -> None:
+def test_long_stacks_are_cut_and_say_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """At 1 MiB, and earlier where there are so many that the answer would be longer than the agent's lines."""
+    monkeypatch.setattr("stressnet.agent.probes._TIMEOUT_S", 120)
     net = Net(tmp_path, {"/": b"x" * 1_500_000}, stacks=Probe("http"))
     (one,) = net.ask(["boot"], "stacks").values()
     assert one["value"] == "x" * 2**20 + "\n... cut after 1048576 of 1500000 characters"
