@@ -32,6 +32,9 @@ class Interposition:
 
     def __init__(self, plan: Plan, directory: Path, listening: Listening, note: Note) -> None:
         self._ask = listening
+        self._note = note
+        self.of_others = {"rules": 0, "queues": 0}
+        """How often anybody else has changed them since this agent took control, at the last look."""
         self._router = Router(plan)
         self._traffic = Traffic(lambda address: self._router.interface_of(address))
         self.lacks: dict[str, str] = {}
@@ -154,10 +157,18 @@ class Interposition:
 
     def counted(self) -> Counts:
         """Return what each directed link has carried so far, of those that carried anything."""
+        self.notice_others()
         return {
             (self._at.get(source, source), self._at.get(target, target)): count
             for (source, target), count in self._router.counts().items()
         }
+
+    def notice_others(self) -> None:
+        """Look whether anybody else has changed what controls links: it may be as before by now, and was not."""
+        for what, times in (("rules", self._router.of_others()), ("queues", self._traffic.of_others())):
+            if times > self.of_others[what]:
+                self._note("control changed", what=what, times=times - self.of_others[what])
+                self.of_others[what] = times
 
     async def replan(self, plan: Plan) -> None:
         """Go on with a changed plan; links that stay keep their connections."""

@@ -7,10 +7,12 @@ of the kernel's uapi headers (rtnetlink.h, if_link.h, neighbour.h); RFC 3549 des
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 import struct
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 
 _NEWLINK, _DELLINK, _NEWADDR, _NEWROUTE, _NEWNEIGH = 16, 17, 20, 24, 28
 _REQUEST, _ACK, _EXCLUSIVE, _CREATE, _DUMP = 0x1, 0x4, 0x200, 0x400, 0x300
@@ -25,6 +27,9 @@ _NUD_PERMANENT = 0x80
 _RTNH_F_ONLINK = 4
 _TABLE_MAIN, _PROTO_STATIC, _UNICAST = 254, 4, 1
 _SCOPE_UNIVERSE, _SCOPE_LINK = 0, 253
+_GROUP_TC = 0x8
+_SO_RCVBUFFORCE = 33
+_NEWS_BUFFER = 1 << 25
 
 LOOPBACK = 1
 """Interface index of `lo` in every namespace."""
@@ -142,6 +147,8 @@ class Route:
             socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, socket.NETLINK_ROUTE
         )
         self._socket.bind((0, 0))
+        self.port: int = self._socket.getsockname()[0]
+        """By which the kernel tells this socket's changes from those of others."""
 
     def send(self, messages: Iterable[bytes]) -> None:
         """Send all messages at once and wait for every answer; OSError of the first that the kernel refused."""
@@ -168,6 +175,48 @@ class Route:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+class QueueNews:
+    """What the kernel tells of changes to queues in the namespace that the calling thread is in when this is made."""
+
+    def __init__(self) -> None:
+        self._socket = socket.socket(
+            socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, socket.NETLINK_ROUTE
+        )
+        with suppress(PermissionError):
+            self._socket.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, _NEWS_BUFFER)
+        self._socket.bind((0, _GROUP_TC))
+
+    def by_others(self, own: int) -> int:
+        """Return how many changes were made since the last call through other sockets than the one of this port.
+
+        What the kernel does by itself counts for nobody's; of more news than the buffer holds some are lost.
+        """
+        found = 0
+        while True:
+            try:
+                news = self._socket.recv(1 << 18, socket.MSG_DONTWAIT)
+            except BlockingIOError:
+                return found
+            except OSError as error:
+                if error.errno != errno.ENOBUFS:
+                    raise
+                continue
+            found += sum(port not in (0, own) for port in _ports(news))
+
+    def close(self) -> None:
+        """Close the socket."""
+        self._socket.close()
+
+
+def _ports(news: bytes) -> Iterator[int]:
+    """Yield the port of each message: of the socket through which what it tells was asked for."""
+    offset = 0
+    while offset < len(news):
+        length, port = struct.unpack_from("=L8xL", news, offset)
+        yield port
+        offset += length + (-length % 4)
 
 
 def _errors(answer: bytes) -> Iterable[int]:

@@ -8,6 +8,7 @@ what came of them.
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 import struct
@@ -19,7 +20,9 @@ from stressnet.agent.netlink import attributes, replies, split
 
 _SUBSYSTEM = 10 << 8
 _NEWTABLE, _NEWCHAIN, _NEWRULE, _NEWSET, _NEWELEMENT, _DELELEMENT = 0, 3, 6, 9, 12, 14
+_GETGEN = 16
 _BATCH_BEGIN, _BATCH_END = 0x10, 0x11
+_GENERATION_OF_BATCH, _GENERATION = 1, 1
 _REQUEST, _ACK, _CREATE, _APPEND, _DUMP = 0x1, 0x4, 0x400, 0x800, 0x300
 _ERROR = 2
 _NESTED = 0x8000
@@ -32,6 +35,8 @@ _EVAL, _MAP = 0x20, 0x8
 _ELEMENTS_PER_MESSAGE = 500
 """A nested attribute holds 65,535 bytes at most."""
 _SEND_BUFFER = 1 << 25
+_ATTEMPTS = 50
+"""At a transaction that others are faster than: so often in a row nobody is by chance."""
 
 IPV4, PORT, MARK, INTERFACE = 7, 13, 19, 20
 """Sorts of key parts, as `nft` names them when it lists a set."""
@@ -295,7 +300,11 @@ def _elements(
 
 
 class Nftables:
-    """A netfilter socket in the network namespace that the calling thread is in when it is made."""
+    """A netfilter socket in the network namespace that the calling thread is in when it is made.
+
+    The kernel numbers what is committed there: a transaction of ours says which number it follows, so none of anybody
+    else's goes unnoticed, though all is as before after two of them.
+    """
 
     def __init__(self) -> None:
         self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, 12)
@@ -305,6 +314,31 @@ class Nftables:
             self._socket.setsockopt(socket.SOL_SOCKET, 32, _SEND_BUFFER)  # SO_SNDBUFFORCE
         except PermissionError:
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER)
+        self._generation = 0
+        """The number of the latest transaction that we know of; 0, which follows any: none yet."""
+        self._of_others = 0
+
+    def of_others(self) -> int:
+        """Return how many transactions of others were committed since the first of ours."""
+        if self._generation:
+            self._follow(0)
+        return self._of_others
+
+    def _follow(self, own: int) -> None:
+        """Count what was committed since the last look, of which so many may be ours."""
+        now = self._ask_generation()
+        if self._generation:
+            self._of_others += max(0, (now - self._generation) % (1 << 32) - own)
+        self._generation = now
+
+    def _ask_generation(self) -> int:
+        self._socket.send(_message(_SUBSYSTEM | _GETGEN, 0, b""))
+        for kind, body in split(self._socket.recv(1 << 18)):
+            if kind == _ERROR:
+                code = -struct.unpack_from("=i", body)[0]
+                raise OSError(code, f"nf_tables: {os.strerror(code)}")
+            return int.from_bytes(dict(attributes(body[4:]))[_GENERATION], "big")
+        raise OSError(errno.EPROTO, "nf_tables: no answer")
 
     def commit(self, messages: Iterable[bytes]) -> None:
         """Send one transaction; OSError of the first thing that the kernel refused, and then nothing holds."""
@@ -312,8 +346,20 @@ class Nftables:
         if not batch:
             return
         batch[-1] = _with_ack(batch[-1])
+        for left in reversed(range(_ATTEMPTS)):
+            refused = self._send(batch)
+            if refused != errno.ERESTART or not left:
+                break
+            self._follow(0)
+        if refused:
+            raise OSError(refused, f"nf_tables: {os.strerror(refused)}")
+        self._follow(1)
+
+    def _send(self, batch: Sequence[bytes]) -> int:
+        """Send what follows the transaction that we know of; return the error by which it was refused, or 0."""
         edge = struct.pack(">BBH", 0, 0, 10)
-        begin = struct.pack("=LHHLL", 20, _BATCH_BEGIN, _REQUEST, 0, 0) + edge
+        follows = _number(_GENERATION_OF_BATCH, self._generation)
+        begin = struct.pack("=LHHLL", 20 + len(follows), _BATCH_BEGIN, _REQUEST, 0, 0) + edge + follows
         end = struct.pack("=LHHLL", 20, _BATCH_END, _REQUEST, 0, 0) + edge
         self._socket.send(begin + b"".join(batch) + end)
         # The kernel has worked through the whole transaction before `send` returns: its answers are there.
@@ -326,8 +372,7 @@ class Nftables:
                     refused = refused or code
                     acknowledged = acknowledged or not code
         self._drain()
-        if refused:
-            raise OSError(refused, f"nf_tables: {os.strerror(refused)}")
+        return refused
 
     def _drain(self) -> None:
         while True:

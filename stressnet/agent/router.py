@@ -383,6 +383,10 @@ class Router:
                     count.bytes = counter.bytes
         return found
 
+    def of_others(self) -> int:
+        """Return how often anybody else has changed rules here since this was made."""
+        return self._nft.of_others()
+
     def close(self) -> None:
         """Close the socket; the rules stay."""
         self._nft.close()

@@ -185,11 +185,13 @@ class Server:
     async def _control_of_links(self) -> dict[str, Any]:
         await self._control.under_control()
         links = self._control.links
+        links.notice_others()
         return {
             "packets_problem": links.problem,
             "streams_problem": links.streams_problem,
             "lacks": links.lacks,
             "relays": len(links.relays),
+            "changed_by_others": links.of_others,
         }
 
     async def _ask(

@@ -12,7 +12,7 @@ import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from stressnet.agent import kernel, qdisc
-from stressnet.agent.netlink import LOOPBACK, Route
+from stressnet.agent.netlink import LOOPBACK, QueueNews, Route
 from stressnet.faults.compose import Packet
 
 Pair = tuple[str, str]
@@ -26,6 +26,8 @@ class Traffic:
         """`interface_of` is the index of the interface that leads to an address."""
         self._interface_of = interface_of
         self._route = Route()
+        self._news = QueueNews()
+        self._of_others = 0
         self._held: dict[Pair, Packet] = {}
         self._numbers: dict[Pair, int] = {}
         self._trees: set[str] = set()
@@ -115,9 +117,15 @@ class Traffic:
             with contextlib.suppress(OSError):
                 self._route.send([qdisc.remove_tree(self._interface_of(target))])
 
+    def of_others(self) -> int:
+        """Return how often anybody else has changed queues here since this was made."""
+        self._of_others += self._news.by_others(self._route.port)
+        return self._of_others
+
     def close(self) -> None:
-        """Close the socket; the queues stay."""
+        """Close the sockets; the queues stay."""
         self._route.close()
+        self._news.close()
 
 
 def abilities() -> dict[str, str]:

@@ -133,7 +133,7 @@ def _lacks(fault: Fault, figure: Mapping[str, Any]) -> bool:
 
 
 def no_bypass(record: Record, _: Nothing) -> Finding:
-    """Say whether any packet between nodes tried to get around control."""
+    """Say whether any packet between nodes tried to get around control, and whether anybody else changed it."""
     problems = [
         str(event["problem"]) for event in record.events if event["event"] == "control" and event["problem"]
     ]
@@ -145,9 +145,17 @@ def no_bypass(record: Record, _: Nothing) -> Finding:
         link = f"{row.source} > {row.target}"
         if row.bypassed > before.get(link, 0):
             around[link] = row.bypassed - before.get(link, 0)
-    lines = (*problems, *(f"{link}: {count} packets" for link, count in around.items()))
+    changed = [
+        f"the {event['what']} of links were changed by somebody else"
+        + (f", {event['times']} times" if event["times"] > 1 else "")
+        for event in record.events
+        if event["event"] == "control changed"
+    ]
+    lines = (*problems, *changed, *(f"{link}: {count} packets" for link, count in around.items()))
     if problems and record.faults:
         return Finding("inconclusive", f"links are not under control: {problems[0]}", (), None, lines)
+    if changed:
+        return Finding("inconclusive", changed[0], (), None, lines)
     if around:
         said = f"{sum(around.values())} packets tried to get around control on {shorten(list(around))}"
         return Finding("inconclusive", said, (), None, lines, {"packets": sum(around.values())})
@@ -255,5 +263,11 @@ FAULTS_ACHIEVED = Check(
     faults_achieved,
     always=True,
 )
-NO_BYPASS = Check("no_bypass", "no packet between nodes got around control", Nothing, no_bypass, always=True)
+NO_BYPASS = Check(
+    "no_bypass",
+    "no packet between nodes got around control, and nobody else changed it",
+    Nothing,
+    no_bypass,
+    always=True,
+)
 HOST_HEALTHY = Check("host_healthy", "the machine kept up with the run", Nothing, host_healthy, always=True)

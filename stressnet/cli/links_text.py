@@ -24,6 +24,10 @@ def links_summary(net: str, status: LinksStatus) -> Text:
         line.append(f" · {status.uncontrolled} packets tried to get around control", style="red")
     else:
         line.append(" · nothing has got around control", style="green")
+    for what, times in status.changed_by_others.items():
+        if times:
+            words = f" · somebody else changed the {what} of links, {times} time{'s' if times != 1 else ''}"
+            line.append(words, style="red")
     return line
 
 

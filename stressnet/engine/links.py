@@ -42,6 +42,8 @@ class LinksStatus:
     packets_problem: str
     streams_problem: str
     relays: int
+    changed_by_others: Mapping[str, int]
+    """How often anybody but the agent has changed `rules` and `queues` of links since it took control."""
 
     @property
     def uncontrolled(self) -> int:
@@ -60,5 +62,16 @@ def read_links(rows: list[Mapping[str, Any]], control: Mapping[str, Any]) -> Lin
     links = [LinkCount(**row) for row in rows]
     links.sort(key=lambda link: (-(link.bypassed + link.spoofed), link.source, link.target))
     return LinksStatus(
-        tuple(links), control["packets_problem"], control["streams_problem"], control["relays"]
+        tuple(links),
+        control["packets_problem"],
+        control["streams_problem"],
+        control["relays"],
+        control["changed_by_others"],
     )
+
+
+async def changed_by_others(backend: Backend) -> Mapping[str, int]:
+    """Ask the net's agent how often anybody else has changed `rules` and `queues` of links since it took control."""
+    async with await backend.connect() as agent:
+        found: Mapping[str, int] = (await agent.call("control"))["changed_by_others"]
+        return found

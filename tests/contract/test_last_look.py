@@ -21,10 +21,12 @@ from contract.test_node_meter import mark, program
 from needs import require_limits, require_relay
 
 from stressnet.agent import qdisc
-from stressnet.agent.netlink import Route
-from stressnet.agent.nftables import Nftables, flush
+from stressnet.agent.netlink import LOOPBACK, Route
+from stressnet.agent.nfread import verdicts
+from stressnet.agent.nftables import Nftables, add, flush, jump
 from stressnet.agent.wiring import FIRST_INDEX
 from stressnet.backends.base import Backend
+from stressnet.engine.links import changed_by_others
 from stressnet.plan import Plan
 
 pytestmark = pytest.mark.usefixtures("state_home")
@@ -333,5 +335,42 @@ def test_a_relay_that_says_nothing_keeps_no_fault_from_being_healed(backend: str
             of_stream, of_packet = await healed(net, slow, cut)
             assert of_stream == {"there": None, "missing": [], "unseen": ["there was no answer in time"]}
             assert of_packet == IN_PLACE
+
+    asyncio.run(story())
+
+
+def test_who_else_changes_what_controls_links_is_found_out(backend: str, tmp_path: Path) -> None:
+    """Though all is as before a moment later; what the agent itself changes counts for nobody else's."""
+    plan = nets("contract-lc", backend, tmp_path)
+
+    def queues_of_another(_: Nftables) -> None:
+        with Route() as route:
+            route.send([qdisc.tree(LOOPBACK)])
+            route.send([qdisc.remove_tree(LOOPBACK)])
+
+    def rules_put_back(tables: Nftables) -> None:
+        held = verdicts(tables, "stressnet", "conditions")
+        tables.commit([flush("stressnet", "conditions")])
+        tables.commit(add("stressnet", "conditions", ((key, jump(way)) for key, way in held.items())))
+
+    async def story() -> None:
+        async with live(plan) as net:
+            name = await put(net, "drop", AB, probability=0.5)
+            await put(net, "rate", BA, rate=1e6)
+            assert await changed_by_others(net) == {"rules": 0, "queues": 0}
+            in_router(plan, queues_of_another)
+            found = await changed_by_others(net)
+            assert (found["rules"], found["queues"] >= 2) == (0, True)
+            in_router(plan, rules_put_back)
+            assert await changed_by_others(net) == {**found, "rules": 2}
+            assert await healed(net, name) == [IN_PLACE]
+            await put(net, "partition", AB)
+            in_router(plan, rules_put_back)
+            await put(net, "drop", BA, probability=0.1)  # a transaction of the agent's own, right after
+            assert (await changed_by_others(net))["rules"] == 4
+            await replace_agent(plan, net)
+            assert await changed_by_others(net) == {"rules": 0, "queues": 0}
+            await call(net, "fault_heal", everything=True)
+            assert await changed_by_others(net) == {"rules": 0, "queues": 0}
 
     asyncio.run(story())

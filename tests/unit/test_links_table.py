@@ -17,7 +17,13 @@ QUIET = {
     "offered": 0,
     "dropped": 0,
 }
-CONTROL = {"packets_problem": "", "streams_problem": "", "relays": 1, "lacks": {}}
+CONTROL = {
+    "packets_problem": "",
+    "streams_problem": "",
+    "relays": 1,
+    "lacks": {},
+    "changed_by_others": {"rules": 0, "queues": 0},
+}
 
 
 def shown(status: LinksStatus) -> list[str]:
@@ -44,5 +50,7 @@ def test_a_link_that_was_bypassed_stands_first() -> None:
 
 def test_all_under_control_and_none_at_all() -> None:
     assert shown(read_links([], CONTROL))[0].endswith("nothing has got around control")
+    touched = read_links([], {**CONTROL, "changed_by_others": {"rules": 0, "queues": 1}})
+    assert "control · somebody else changed the queues of links, 1 time" in " ".join(shown(touched))
     without = read_links([], {**CONTROL, "streams_problem": "no relay"})
     assert shown(without)[0] == "n · streams are not under control: no relay"

@@ -11,6 +11,7 @@ from typing import Any
 
 from stressnet.backends.base import Backend
 from stressnet.checks.verdict import Judgement, Verdict, judge
+from stressnet.engine.links import changed_by_others
 from stressnet.engine.run.evidence import gather
 from stressnet.engine.samples import fetch
 from stressnet.errors import StressnetError
@@ -60,6 +61,8 @@ class Watch:
         self._breached: set[str] = set()
         self._failing = ""
         self._lost = False
+        self._changed: dict[str, int] = {}
+        """How often others had changed rules and queues of links at the last look."""
         self.verdict: Verdict | None = None
         """The present opinion."""
 
@@ -76,7 +79,7 @@ class Watch:
                 due = ended + max(_JUDGE_S, (ended - begun) / _JUDGE_SHARE)
 
     async def fetch(self) -> None:
-        """Take in what the agent has sampled since the last time."""
+        """Take in what the agent has sampled since the last time, and whether it alone has controlled the links."""
         try:
             with tempfile.TemporaryDirectory() as folder:
                 copy = Path(folder) / runs.SAMPLES
@@ -86,12 +89,22 @@ class Watch:
                     self._lose("there is no room for them")
                     return
                 await _to_its_end(lambda: self._opened().absorb(copy))
+            await self._look_at_control()
         except StressnetError as error:  # an agent that is just being started again
             if error.message != self._failing:
                 self._journal.note("samples not fetched", why=error.message)
             self._failing = error.message
         else:
             self._failing = ""
+
+    async def _look_at_control(self) -> None:
+        """Note what anybody else has changed since the last look; an agent that has started again counts anew."""
+        for what, times in (await changed_by_others(self._backend)).items():
+            before = self._changed.get(what, times)
+            fresh = times - before if times >= before else times
+            if fresh:
+                self._journal.note("control changed", what=what, times=fresh)
+            self._changed[what] = times
 
     def _lose(self, why: str) -> None:
         if not self._lost:

@@ -211,6 +211,16 @@ def test_links_that_are_not_under_control_matter_where_there_are_faults(making: 
     assert found(making.made(), "no_bypass").outcome == "inconclusive"
 
 
+def test_what_others_changed_of_control_gives_no_verdict(making: Making) -> None:
+    """Though all may have been as before a moment later, and with no fault on: they may have let links go free."""
+    making.event(20, "control changed", what="rules", times=2)
+    finding = found(making.made(), "no_bypass")
+    assert (finding.outcome, finding.summary) == (
+        "inconclusive",
+        "the rules of links were changed by somebody else, 2 times",
+    )
+
+
 def test_an_idle_machine_keeps_up(making: Making) -> None:
     assert found(making.made(), "host_healthy").outcome == "pass"
 

@@ -10,8 +10,42 @@ import pytest
 
 from stressnet.backends.base import Backend
 from stressnet.engine.run import watch
-from stressnet.record.journal import RunJournal
+from stressnet.record.journal import RunJournal, read_journal
 from stressnet.record.samples import Samples
+
+
+async def nobody(_: Backend) -> dict[str, int]:
+    return {"rules": 0, "queues": 0}
+
+
+def test_what_others_change_is_noted_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was there before the run is not its own; an agent that has started again counts anew."""
+    counts = iter([(3, 0), (3, 0), (5, 0), (5, 1), (1, 0), (1, 0)])
+
+    async def changed(_: Backend) -> dict[str, int]:
+        return dict(zip(("rules", "queues"), next(counts), strict=True))
+
+    async def fetch(backend: Backend, copy: Path, since: float) -> int:
+        Samples(copy, "net").close(alone=True)
+        return 1
+
+    monkeypatch.setattr(watch, "fetch", fetch)
+    monkeypatch.setattr(watch, "changed_by_others", changed)
+
+    async def main() -> None:
+        path = tmp_path / "run"
+        path.mkdir()
+        journal = RunJournal(path / "journal.jsonl")
+        looking = watch.Watch(path, None, journal, ())  # type: ignore[arg-type]  # only what is replaced would use it
+        for _ in range(6):
+            await looking.fetch()
+        looking.close()
+        journal.close()
+
+    asyncio.run(main())
+    events = read_journal(tmp_path / "run" / "journal.jsonl")
+    noted = [(event["what"], event["times"]) for event in events if event["event"] == "control changed"]
+    assert noted == [("rules", 2), ("queues", 1), ("rules", 1)]
 
 
 def test_a_fetch_that_is_cancelled_ends_before_the_last_one_begins(
@@ -34,12 +68,13 @@ def test_a_fetch_that_is_cancelled_ends_before_the_last_one_begins(
 
     monkeypatch.setattr(Samples, "absorb", absorb)
     monkeypatch.setattr(watch, "fetch", fetch)
+    monkeypatch.setattr(watch, "changed_by_others", nobody)
 
     async def main() -> None:
         path = tmp_path / "run"
         path.mkdir()
         journal = RunJournal(path / "journal.jsonl")
-        looking = watch.Watch(path, None, journal, ())  # type: ignore[arg-type]  # only `fetch` would use it
+        looking = watch.Watch(path, None, journal, ())  # type: ignore[arg-type]  # only what is replaced would use it
         first = asyncio.create_task(looking.fetch())
         await asyncio.to_thread(taking.wait, 5)
         first.cancel()

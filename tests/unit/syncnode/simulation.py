@@ -25,7 +25,7 @@ from syncnode.node import Node
 HERE: contextvars.ContextVar[str] = contextvars.ContextVar("host", default="")
 EPOCH = 1_700_000_000.0
 Link = frozenset[str]
-_TURN_S = 2e-5
+_TURN_S = 1e-4
 """What a turn of the loop costs: so that whoever spins uses up his time, as he would a core."""
 
 

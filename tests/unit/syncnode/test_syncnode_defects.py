@@ -156,7 +156,7 @@ def test_the_stream_manager_waits_for_itself(make_world: Make, defect: str) -> N
 
 @pytest.mark.parametrize("defect", ["eof_spin", ""])
 def test_the_end_of_a_stream_is_read_again_and_again(make_world: Make, defect: str) -> None:
-    """A turn of the loop costs 20 us here, so a node that spins makes 50,000 of them a second."""
+    """A turn of the loop costs 100 us here, so a node that spins makes 10,000 of them a second."""
     world = make_world()
 
     async def story() -> None:
@@ -166,7 +166,7 @@ def test_the_end_of_a_stream_is_read_again_and_again(make_world: Make, defect: s
         made.faults.clear("clean_close")
         before = world.loop.turns
         await asyncio.sleep(3)
-        assert (world.loop.turns - before) / 3 > 20_000 if defect else world.loop.turns - before < 2_000
+        assert (world.loop.turns - before) / 3 > 4_000 if defect else world.loop.turns - before < 2_000
 
     world.run(story)
 
@@ -186,7 +186,7 @@ def test_dead_streams_are_asked_for_ever(make_world: Make, defect: str) -> None:
         for _ in range(1000):
             before = world.loop.turns
             await asyncio.sleep(1)
-            spins = world.loop.turns - before > 20_000
+            spins = world.loop.turns - before > 4_000
             if spins:
                 break
         assert spins is bool(defect)
