@@ -22,7 +22,7 @@ from threading import Thread
 from typing import Any
 
 from benchmarks.truth_records import Truth
-from stressnet.agent import cgroups, inspection, kernel
+from stressnet.agent import cgroups, inspection, kernel, nfread
 from stressnet.agent import nftables as nft
 from stressnet.engine.choose import backend_for
 from stressnet.engine.forward import listen
@@ -51,6 +51,7 @@ checks:
 """
 _CUT = '{name: cut, at: 2s, fault: partition, between: ["region:us", "region:eu"], for: 4s}'
 _BUG = "topology.defaults.config.defects=[over_cooldown]"
+_MAPS = ("conditions", "cuts")
 _HOGS = 8
 _UP_S = 240.0
 
@@ -73,14 +74,33 @@ class Story:
 
 async def _take_off_rules(net: str, _: Path, __: dict[str, Any]) -> None:
     """Empty the maps of packet faults in the net's router."""
-    messages = [nft.flush("stressnet", where) for where in ("conditions", "cuts")]
+    await _in_router(net, _flush)
 
+
+async def _undo_rules_for_a_moment(net: str, _: Path, __: dict[str, Any]) -> None:
+    """Let packets through for a fifth of a second, and have all as it was after it."""
+
+    def work(tables: nft.Nftables) -> None:
+        held = [(name, nfread.verdicts(tables, "stressnet", name)) for name in _MAPS]
+        _flush(tables)
+        time.sleep(0.2)
+        for name, ways in held:
+            tables.commit(nft.add("stressnet", name, ((key, nft.jump(way)) for key, way in ways.items())))
+
+    await _in_router(net, work)
+
+
+def _flush(tables: nft.Nftables) -> None:
+    tables.commit([nft.flush("stressnet", name) for name in _MAPS])
+
+
+async def _in_router(net: str, do: Callable[[nft.Nftables], None]) -> None:
     def work() -> None:
         network = os.open(f"/proc/{_relay(net)}/ns/net", os.O_RDONLY)
         kernel.setns(network, kernel.CLONE_NEWNET)  # of this thread, which ends
         os.close(network)
         with nft.Nftables() as tables:
-            tables.commit(messages)
+            do(tables)
 
     thread = Thread(target=work)
     thread.start()
@@ -181,6 +201,7 @@ STORIES = {
         sabotage=_take_off_rules,
         after_s=5.0,
     ),
+    "partition undone for a moment": Story("not pass", _CUT, sabotage=_undo_rules_for_a_moment),
     "drop taken off": Story(
         "not pass",
         '{name: loss, at: 2s, fault: drop, between: ["region:us", "region:eu"], probability: 30%, for: 4s}',

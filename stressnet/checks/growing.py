@@ -63,9 +63,13 @@ class Series:
         if self.trend is None or self.trend.high <= self.threshold:
             return self.trend is not None
         found = trends.trend(self.points, confidence=_VOTE)
-        return found is not None and (
-            found.high <= self.threshold or (found.late <= self.threshold and self.step is not None)
-        )
+        return found is not None and (found.high <= self.threshold or self._flat_since_a_step(found.late))
+
+    def _flat_since_a_step(self, late: float) -> bool:
+        if self.step is None:
+            return False
+        since = trends.slope_since(self.points, self.step.end or self.step.begin or 0.0)
+        return (late if since is None else since) <= self.threshold
 
     @cached_property
     def step(self) -> Shape | None:

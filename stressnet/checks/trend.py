@@ -115,6 +115,15 @@ def _examined(points: Points, confidence: float, warm_up: float, blocks: int) ->
     return _Examined(found, minima, more)
 
 
+def slope_since(
+    points: Points, since: float, *, warm_up: float = WARM_UP, blocks: int = BLOCKS
+) -> float | None:
+    """Return how fast a figure goes from a moment on, by the block minima that are left of those of `trend`; None where
+    these are less than a quarter of them."""
+    minima = [one for one in block_minima(settled(points, warm_up), blocks) if one[0] >= since]
+    return median(kendall.slopes(minima)) if len(minima) >= blocks / 4 else None
+
+
 def growth(trend: Trend, threshold: float) -> Growth:
     """Say whether it grows by more than a threshold (per second), one that matters in practice.
 
