@@ -9,12 +9,12 @@ from math import inf
 from typing import Any
 
 from stressnet.checks.check import Check, Finding, Nothing
-from stressnet.checks.series import of_one_life
+from stressnet.checks.series import Steps, cpu_steps, in_lives
 from stressnet.faults.expect import MEASURES
 from stressnet.faults.fault import Fault
 from stressnet.plan import shorten
 from stressnet.record.record import Look, Record, Span
-from stressnet.record.rows import HostSample, NodeSample
+from stressnet.record.rows import HostSample
 
 _LATE_S = 2.0
 """A look of the agent that comes so late: it, and the relays beside it, did not run when they should have."""
@@ -203,7 +203,7 @@ def _sick(record: Record, rows: Sequence[HostSample]) -> Iterator[str]:
 def _crowding(record: Record, rows: Sequence[HostSample]) -> tuple[float, float]:
     """Return the share of all CPUs that programs outside of this run took on average, and the share of the time in
     which they took some and a node had to wait for one."""
-    ours, waits = _ours(record), _waits(record)
+    ours, waits = cpu_steps(record), _waits(record)
     total = span = starved = 0.0
     for before, after in pairwise(rows):
         seconds = after.monotonic - before.monotonic
@@ -219,34 +219,15 @@ def _crowding(record: Record, rows: Sequence[HostSample]) -> tuple[float, float]
     return (total / span, starved / span) if span else (0.0, 0.0)
 
 
-Steps = list[tuple[float, float]]
-"""The ends of steps between looks at nodes, monotonic, each with a figure of it."""
-
-
-def _ours(record: Record) -> Steps:
-    """Return the CPU seconds that nodes used."""
-    return sorted(
-        (after.monotonic, max(0.0, after.cpu_s - before.cpu_s))
-        for before, after in _pairs(record)
-        if before.cpu_s is not None and after.cpu_s is not None
-    )
-
-
 def _waits(record: Record) -> Steps:
     """Return the share of the time that each node waited for a CPU."""
     return sorted(
         (after.monotonic, (after.cpu_wait_s - before.cpu_wait_s) / (after.monotonic - before.monotonic))
-        for before, after in _pairs(record)
+        for before, after in in_lives(record)
         if before.cpu_wait_s is not None
         and after.cpu_wait_s is not None
         and after.monotonic > before.monotonic
     )
-
-
-def _pairs(record: Record) -> Iterator[tuple[NodeSample, NodeSample]]:
-    """Yield looks at nodes that follow each other in one life of a node."""
-    for looks in record.nodes.values():
-        yield from of_one_life(looks)
 
 
 def _between(steps: Steps, since: float, until: float) -> list[float]:

@@ -6,17 +6,35 @@ from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
+from stressnet.record.record import Record
 from stressnet.record.rows import NodeSample
 
 Points = Sequence[tuple[float, float]]
 """(Unix time, value), in the order of time."""
 Step = tuple[float, float, float]
 """(begun, ended, rise)."""
+Steps = list[tuple[float, float]]
+"""(monotonic end, figure) of steps between looks."""
 
 
 def of_one_life(looks: Sequence[NodeSample]) -> Iterator[tuple[NodeSample, NodeSample]]:
     """Yield looks that follow each other while the same process of a node lives."""
     return (pair for pair in pairwise(looks) if pair[0].pid == pair[1].pid)
+
+
+def in_lives(record: Record) -> Iterator[tuple[NodeSample, NodeSample]]:
+    """Yield looks at all nodes that follow each other in one life of a node."""
+    for looks in record.nodes.values():
+        yield from of_one_life(looks)
+
+
+def cpu_steps(record: Record) -> Steps:
+    """Return the CPU seconds that nodes used from look to look, in order of time."""
+    return sorted(
+        (after.monotonic, max(0.0, after.cpu_s - before.cpu_s))
+        for before, after in in_lives(record)
+        if before.cpu_s is not None and after.cpu_s is not None
+    )
 
 
 def steps(points: Points, looks: Sequence[NodeSample]) -> Iterator[Step]:

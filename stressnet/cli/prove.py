@@ -92,7 +92,7 @@ def command(
     from stressnet.cli.prove_text import print_proof
     from stressnet.cli.terminal import print_json
     from stressnet.engine.prove import Prover
-    from stressnet.engine.room import wait_for_room
+    from stressnet.engine.room import Room
     from stressnet.engine.run.stages import Asked
     from stressnet.errors import StressnetError
     from stressnet.record.runs import PROOF, new_proof, write_json
@@ -114,7 +114,7 @@ def command(
         write_json(folder / PROOF, {**facts, **_found(prover.proof)})
         screen.over(done)
 
-    room = wait_for_room if at_once == AUTO else None
+    room = Room() if at_once == AUTO else None
     prover = Prover(expected, runs, do, share=at_least, told=told, room=room)
     try:
         with ProveScreen(prover.proof, runs) as screen:
@@ -146,7 +146,7 @@ def _scenarios(plan: Path, variants: Sequence[str], runs: int, **how: Any) -> di
 
 
 async def _one_run(turn: Turn, scenario: Scenario, asked: Any, screen: ProveScreen, *, keep: bool) -> Done:
-    from stressnet.checks.measures import measures
+    from stressnet.checks.measures import cores, measures
     from stressnet.engine.prove import Done
     from stressnet.engine.run.stages import run
     from stressnet.errors import StressnetError
@@ -159,12 +159,15 @@ async def _one_run(turn: Turn, scenario: Scenario, asked: Any, screen: ProveScre
             path, verdict = await run(scenario, asked, shown)
         except StressnetError as error:
             return Done(turn, "error", error.message, time.monotonic() - begun, shown.record, error)
-    took = measures(Record(path))
+    record = Record(path)
+    took, used = measures(record), cores(record)
     useless = verdict.outcome == scenario.expected and not keep
     if useless:
         remove(path)
     seconds = time.monotonic() - begun
-    return Done(turn, verdict.outcome, verdict.reason, seconds, None if useless else path, measures=took)
+    return Done(
+        turn, verdict.outcome, verdict.reason, seconds, None if useless else path, measures=took, cores=used
+    )
 
 
 def _found(proof: Proof) -> Mapping[str, Any]:

@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from stressnet.checks.measures import MEASURES
 from stressnet.checks.proportion import wilson
+from stressnet.engine.room import Room
 from stressnet.errors import StressnetError
 
 Ended = Literal["pass", "fail", "inconclusive", "error"]
@@ -20,9 +21,6 @@ Answer = Literal["proven", "not proven", "unclear"]
 EXIT_CODES: Mapping[Answer, int] = {"proven": 0, "not proven": 1, "unclear": 2}
 CONFIDENCE = 0.95
 _UNCLEAR = ("inconclusive", "error")
-_FIRST = 2
-"""Runs that begin side by side where the machine's room decides: what one takes is not seen before its net is busy.
-From then on each that is over makes way for one more beside it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +45,8 @@ class Done:
     """Why there is no verdict."""
     measures: Mapping[str, float] = field(default_factory=dict)
     """What it took, by the names of `checks.measures.MEASURES`."""
+    cores: float | None = None
+    """How many CPUs it used at its busiest; None where nobody knows."""
 
 
 @dataclass(slots=True)
@@ -147,20 +147,19 @@ class Prover:
         *,
         share: float = 0.95,
         told: Callable[[Done], None] = lambda done: None,
-        room: Callable[[Callable[[], bool]], Awaitable[None]] | None = None,
+        room: Room | None = None,
     ) -> None:
         """`expected`: the verdict of each variant. `do` does one run. `told` hears of each that is over.
 
-        `room` is waited for before a run begins beside others; it is given what tells whether there still are others.
-        With it there are few runs at first, and more as runs are over.
+        With `room` a run begins beside others only where there is some, and one that needs much lets others go first.
         """
         self.proof = Proof({name: Tally(name, verdict) for name, verdict in expected.items()}, share)
         self._turns = deque(Turn(name, number + 1) for number in range(runs) for name in expected)
         self._do = do
         self._told = told
         self._room = room
-        self._going = 0
-        self._more = 0
+        self._going: list[str] = []
+        """The variants of the runs that go on."""
         self._door = asyncio.Lock()
 
     async def run(self, at_once: int = 1) -> Proof:
@@ -168,43 +167,48 @@ class Prover:
 
         Raises the error of the first run of all: what keeps it from coming up keeps the others too.
         """
-        first = at_once if self._room is None else min(_FIRST, at_once)
-        self._more = at_once - first
         try:
             async with asyncio.TaskGroup() as group:
-                for _ in range(first):
-                    group.create_task(self._work(group))
+                for _ in range(at_once):
+                    group.create_task(self._work())
         except asyncio.CancelledError:
             self.proof.interrupted = True
         except ExceptionGroup as errors:
             raise _first(errors) from None
         return self.proof
 
-    async def _work(self, group: asyncio.TaskGroup) -> None:
+    async def _work(self) -> None:
         while turn := await self._next():
             try:
                 done = await self._do(turn)
             finally:
-                self._going -= 1
+                self._going.remove(turn.variant)
             if self._cancelled():
                 return  # a run that is interrupted comes to an orderly end, but its verdict says nothing
             if done.error and not any(tally.done for tally in self.proof.tallies.values()):
                 raise done.error
+            if self._room is not None and done.cores is not None:
+                self._room.learn(turn.variant, done.cores)
             self.proof.tallies[done.turn.variant].done.append(done)
             self._told(done)
-            if self._more and self._turns:
-                self._more -= 1
-                group.create_task(self._work(group))
 
     async def _next(self) -> Turn | None:
         """Return the run that begins now; None where all have begun."""
         async with self._door:
-            if self._room is not None and self._turns:
-                await self._room(lambda: bool(self._going))
-            if not self._turns:
-                return None
-            self._going += 1
-            return self._turns.popleft()
+            while self._turns:
+                turn = await self._fitting(self._room) if self._room and self._going else self._turns[0]
+                if turn is not None:
+                    self._turns.remove(turn)
+                    self._going.append(turn.variant)
+                    return turn
+            return None
+
+    async def _fitting(self, room: Room) -> Turn | None:
+        """Return the first run that there is room for beside those that go on; None where there is none just now."""
+        idle = await room.is_idle()
+        if not self._going:
+            return self._turns[0]
+        return next((turn for turn in self._turns if idle and room.fits(self._going, turn.variant)), None)
 
     def _cancelled(self) -> bool:
         task = asyncio.current_task()

@@ -1,29 +1,43 @@
-"""Whether a machine has room for one more run: runs that starve each other say nothing."""
+"""Room on this machine for one more run beside others: runs that starve each other say nothing."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import os
+from collections.abc import Iterable
 from pathlib import Path
 
 BUSY_MOST = 0.55
-"""Share of all CPUs in use, over the last LOOK_S, above which no further run begins. What goes on will take more now
-and then than it did in these seconds: a net that starts, or a defect that spins."""
+"""Share of all CPUs in use, over the last LOOK_S, above which no further run begins: a net that starts takes more than
+it does afterwards."""
 LOOK_S = 3.0
 """Seconds over which it is taken; the last run to begin has begun to start its net by then."""
+_UNKNOWN = 0.5
+"""Share of all CPUs that is left for a run of a variant of which none is over: its defect may spin."""
 
 
-async def wait_for_room(is_needed: Callable[[], bool]) -> None:
-    """Return once the CPUs were idle enough for LOOK_S, or room is no longer needed: then nothing goes on that could be
-    disturbed."""
-    before = _cpu_times()
-    while is_needed():
+class Room:
+    """What the CPUs do now, and what runs of each variant have needed at their busiest."""
+
+    def __init__(self) -> None:
+        self._cpus = os.cpu_count() or 1
+        self._needs: dict[str, float] = {}
+
+    def learn(self, variant: str, cores: float) -> None:
+        """Remember how many CPUs a run has used at its busiest."""
+        self._needs[variant] = max(cores, self._needs.get(variant, 0.0))
+
+    def fits(self, going: Iterable[str], variant: str) -> bool:
+        """Tell whether there are CPUs for a run of a variant and for those that go on, all at their busiest."""
+        unknown = _UNKNOWN * self._cpus
+        return sum(self._needs.get(one, unknown) for one in (*going, variant)) <= self._cpus
+
+    async def is_idle(self) -> bool:
+        """Look at the CPUs for LOOK_S, whatever uses them."""
+        before = _cpu_times()
         await asyncio.sleep(LOOK_S)
-        now = _cpu_times()
-        idle, total = (after - earlier for after, earlier in zip(now, before, strict=True))
-        if idle >= (1 - BUSY_MOST) * total:
-            return
-        before = now
+        idle, total = (after - earlier for after, earlier in zip(_cpu_times(), before, strict=True))
+        return idle >= (1 - BUSY_MOST) * total
 
 
 def _cpu_times() -> tuple[int, int]:

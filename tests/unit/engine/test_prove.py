@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 
 from stressnet.engine.prove import Done, Ended, Proof, Prover, Tally, Turn
+from stressnet.engine.room import Room
 from stressnet.errors import StageError
 
 EXPECTED = {"bug": "fail", "fixed": "pass"}
@@ -58,53 +61,64 @@ def test_so_many_go_on_at_once_and_never_more() -> None:
     assert [len(tally.done) for tally in found.tallies.values()] == [5, 5]
 
 
+class SomeRoom(Room):
+    """A machine with two CPUs, and looks at them that take no time."""
+
+    def __init__(self, *idle: bool) -> None:
+        super().__init__()
+        self._cpus = 2
+        self._idle = list(idle)
+
+    async def is_idle(self) -> bool:
+        """As it was told, then for ever."""
+        for _ in range(3):
+            await asyncio.sleep(0)
+        return self._idle.pop(0) if self._idle else True
+
+
 def test_a_run_begins_beside_others_when_there_is_room() -> None:
-    """Each waits for room, one after the other, and is told when nothing goes on any more that it could disturb."""
-    said: list[str] = []
-
-    async def room(is_needed: Callable[[], bool]) -> None:
-        said.append("waits beside others" if is_needed() else "waits for nobody")
-        for _ in range(20):
-            await asyncio.sleep(0)
-        said.append("not needed" if not is_needed() else "needed")
+    """The first waits for nobody, nor does one when none goes on any more that it could disturb."""
+    going: list[int] = []
 
     async def do(turn: Turn) -> Done:
-        said.append(f"begins {turn.variant} {turn.number}")
-        for _ in range(9):
+        going.append(turn.number)
+        for _ in range(12):
             await asyncio.sleep(0)
-        said.append("over")
+        told.append(list(going))
+        going.remove(turn.number)
         return done(turn)
 
-    found = asyncio.run(Prover({"bug": "fail"}, 2, do, room=room).run(at_once=3))
-    assert said == [
-        *("waits for nobody", "not needed", "begins bug 1"),
-        *("waits beside others", "over", "not needed", "begins bug 2"),
-        "over",
-    ]
-    assert len(found.tallies["bug"].done) == 2
+    told: list[list[int]] = []
+    asyncio.run(Prover({"bug": "fail"}, 3, do, room=SomeRoom(False, True)).run(at_once=3))
+    assert told[0] == [1, 2]
+    told.clear()
+    asyncio.run(Prover({"bug": "fail"}, 3, do, room=SomeRoom(*[False] * 99)).run(at_once=3))
+    assert told == [[1], [2], [3]]
 
 
-def test_more_runs_go_on_at_once_as_runs_are_over() -> None:
-    """What one takes is not seen before it is busy: two at first, and a third and fourth when these are over."""
-    going, seen = 0, []
-
-    async def room(is_needed: Callable[[], bool]) -> None:
-        await asyncio.sleep(0)
+def test_more_runs_go_on_at_once_when_it_is_known_what_they_need() -> None:
+    """Two at first; and what spins goes beside few, while others overtake it."""
+    going: list[str] = []
+    seen: list[Counter[str]] = []
+    needs = {"spin": 1.4, "calm": 0.3}
 
     async def do(turn: Turn) -> Done:
-        nonlocal going
-        going += 1
-        for _ in range(30):
+        going.append(turn.variant)
+        for _ in range(60):
             await asyncio.sleep(0)
-        seen.append(going)
-        going -= 1
-        return done(turn)
+        seen.append(Counter(going))
+        going.remove(turn.variant)
+        return replace(done(turn), cores=needs[turn.variant])
 
-    asyncio.run(Prover({"bug": "fail"}, 12, do, room=room).run(at_once=4))
-    assert seen[0] == 2
-    assert max(seen[:2]) == 2
-    assert max(seen) == 4
-    assert len(seen) == 12
+    found = asyncio.run(Prover({"spin": "fail", "calm": "pass"}, 12, do, room=SomeRoom()).run(at_once=32))
+    assert [len(tally.done) for tally in found.tallies.values()] == [12, 12]
+    assert seen[0].total() == 2
+    known = seen[4:]
+    assert max(one["spin"] for one in known) == 1
+    assert max(one["calm"] for one in known if one["spin"]) == 2
+    seen.clear()
+    asyncio.run(Prover({"calm": "pass"}, 24, do, room=SomeRoom()).run(at_once=32))
+    assert (seen[0].total(), max(one["calm"] for one in seen)) == (2, 6)
 
 
 @pytest.mark.parametrize(

@@ -28,34 +28,45 @@ def cpu(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     return shares
 
 
-def waited(is_needed: list[bool]) -> float:
-    """Seconds until there was room; what is asked is answered by `is_needed`, the last answer for ever."""
+@pytest.mark.parametrize(("share", "idle"), [(0.2, True), (0.55, True), (0.56, False), (1.0, False)])
+def test_the_seconds_before_count_and_not_those_since_the_boot(
+    cpu: list[float], share: float, idle: bool
+) -> None:
+    """Whatever uses the CPUs."""
+    cpu += [share]
 
     async def main() -> float:
-        loop = asyncio.get_running_loop()
-        begun = loop.time()
-        await room.wait_for_room(lambda: is_needed.pop(0) if len(is_needed) > 1 else is_needed[0])
-        return loop.time() - begun
+        begun = asyncio.get_running_loop().time()
+        assert await room.Room().is_idle() is idle
+        return asyncio.get_running_loop().time() - begun
 
-    return run_virtual(main)
-
-
-@pytest.mark.parametrize(
-    ("shares", "looks"),
-    [([0.2], 1), ([0.55], 1), ([0.56, 0.2], 2), ([1.0, 0.9, 0.7, 0.5], 4)],
-    ids=["idle", "just so", "busy at first", "less and less"],
-)
-def test_a_busy_machine_is_waited_for(cpu: list[float], shares: list[float], looks: int) -> None:
-    """The seconds before count, not those since the boot."""
-    cpu += shares
-    assert waited([True]) == pytest.approx(looks * room.LOOK_S)
+    assert run_virtual(main) == pytest.approx(room.LOOK_S)
 
 
-def test_nobody_waits_when_nothing_is_disturbed(cpu: list[float]) -> None:
-    """Whatever other programs do: then at least one run goes on."""
-    cpu += [1.0]
-    assert waited([False]) == 0
-    assert waited([True, True, False]) == pytest.approx(2 * room.LOOK_S)
+@pytest.fixture
+def two(monkeypatch: pytest.MonkeyPatch) -> room.Room:
+    """Room on a machine with two CPUs."""
+    monkeypatch.setattr("os.cpu_count", lambda: 2)
+    return room.Room()
+
+
+def test_two_runs_go_side_by_side_until_it_is_known_what_they_need(two: room.Room) -> None:
+    assert two.fits(["bug"], "fixed")
+    assert not two.fits(["bug", "bug"], "fixed")
+    two.learn("bug", 0.4)
+    two.learn("fixed", 0.4)
+    assert two.fits(["bug"] * 2 + ["fixed"] * 2, "fixed")
+    assert not two.fits(["bug"] * 2 + ["fixed"] * 3, "fixed")
+
+
+def test_what_spins_has_its_cpus_and_the_busiest_run_of_a_variant_counts(two: room.Room) -> None:
+    two.learn("fixed", 0.3)
+    two.learn("spin", 0.3)
+    two.learn("spin", 1.3)
+    two.learn("spin", 0.3)
+    assert two.fits(["spin", "fixed"], "fixed")
+    assert not two.fits(["spin"], "spin")
+    assert not two.fits(["spin", "fixed", "fixed"], "fixed")
 
 
 def test_the_times_of_this_machine_are_read() -> None:
