@@ -114,6 +114,13 @@ def test_garbage_that_waits_for_long_is_no_growth(well: Making) -> None:
     assert found(well.made(), "growth", figures=["memory"]).outcome == "inconclusive"
 
 
+def test_a_step_late_in_the_timeline_is_no_growth_where_it_is_flat_since(well: Making) -> None:
+    """An allocator takes a quarter of a MiB twice, soon one after the other, and nothing before or after."""
+    well.looks["us-2"] = working(lambda at: (26.22 + 0.25 * (at > 87) + 0.25 * (at > 90)) * MiB)
+    finding = found(well.made(), "growth")
+    assert finding.outcome == "pass", finding.summary
+
+
 def test_a_step_is_told_beside_a_pass(well: Making) -> None:
     well.looks["us-2"] = working(lambda at: 30 * MiB if at < 80 else 60 * MiB)
     finding = found(well.made(), "growth")
