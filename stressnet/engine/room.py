@@ -13,8 +13,8 @@ it does afterwards."""
 LOOK_S = 3.0
 """Seconds over which it is taken; the last run to begin has begun to start its net by then."""
 _FULL = 0.75
-"""Share of all CPUs that runs may need together. Of a defect that spins, 19 of 20 runs beside three or four others could
-not say whether it was these that kept its nodes waiting."""
+"""Share of all CPUs that runs may need together. Of a defect that spins, 19 of 20 runs beside three or four others
+could not say whether it was these that kept its nodes waiting."""
 _UNKNOWN = _FULL / 2
 """Share that is left for a run of a variant of which none is over: its defect may spin."""
 
