@@ -318,7 +318,7 @@ nodes:
   boot: {role: boot}
   left: {role: validator}
   middle: {role: validator}
-  right: {role: validator, start: {after: 3s}}
+  right: {role: validator, start: {after: 8s}}
 """
 BOTH_WAYS = (("left", "right"), ("right", "left"))
 

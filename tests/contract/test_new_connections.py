@@ -19,14 +19,14 @@ BOTH = (("held", "b"), ("caller", "b"))
 
 
 async def listeners(net: Backend, opener: str) -> list[str]:
-    """Ask the relay itself for the listeners of a link to `b`."""
+    """Ask the relay itself for the listeners of a link to `b`, but for one that the agent probes with just now."""
     server = await listen(net, 0, print, "relay", node=opener)
     async with server:
         reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
         writer.write(b"GET /proxies HTTP/1.1\r\nHost: relay\r\nConnection: close\r\n\r\n")
         answer = await reader.read()
         writer.close()
-    return sorted({name for name in answer.decode().split('"') if name.startswith(f"{opener}.b.")})
+    return sorted({name for name in answer.decode().split('"') if name.startswith(f"{opener}.b.p2p")})
 
 
 async def measured(net: Backend, fault: str) -> dict[str, Any]:

@@ -116,8 +116,8 @@ def test_limits_are_those_that_the_kernel_keeps(backend: str, tmp_path: Path) ->
             if backend == "netns":
                 for quota in Path("/sys/fs/cgroup").glob(f"**/stressnet.{plan.net}/n/cpu.cfs_quota_us"):
                     quota.write_text("50000")
-                one = await fault(net, cpu, lambda one: one.state == "not achieved")
-                assert figure(one) == ("limit of CPUs", 0.2, 0.5)
+                one = await fault(net, cpu, lambda one: measured(one) and figure(one)[0] == "limit of CPUs")
+                assert (one.state, figure(one)) == ("not achieved", ("limit of CPUs", 0.2, 0.5))
             await heal(net, [], everything=True)
             for name in (cpu, memory):
                 one = await fault(net, name, lambda one: "after" in one.achieved)
