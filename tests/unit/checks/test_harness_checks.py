@@ -166,6 +166,18 @@ def test_a_fault_that_is_a_little_off_is_as_asked(making: Making) -> None:
     assert found(making.made(), "faults_achieved").outcome == "inconclusive"
 
 
+@pytest.mark.parametrize(
+    ("seconds", "outcome"), [(0.074, "pass"), (0.08, "inconclusive"), (0.03, "inconclusive")]
+)
+def test_a_short_time_may_be_some_milliseconds_longer_and_not_shorter(
+    making: Making, seconds: float, outcome: str
+) -> None:
+    figure = {"name": "end after", "unit": "duration", "asked": 0.05, "found": seconds, "holds": False}
+    states = [(31, "not achieved", {"figures": [figure], "failed": {}})]
+    making.fault("reset", 30, 40, links=PAIR, states=states, layer="stream")
+    assert found(making.made(), "faults_achieved").outcome == outcome
+
+
 def test_a_fault_that_failed_on_a_node_says_why(making: Making) -> None:
     making.fault("cpu", 30, 40, nodes=["us-1"], states=[(31, "failed", {"failed": {"us-1": "no cgroup"}})])
     finding = found(making.made(), "faults_achieved")
