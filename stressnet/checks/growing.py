@@ -68,8 +68,8 @@ class Series:
     def _flat_since_a_step(self, late: float) -> bool:
         if self.step is None:
             return False
-        since = trends.slope_since(self.points, self.step.end or self.step.begin or 0.0)
-        return (late if since is None else since) <= self.threshold
+        since = self.step.end or self.step.begin or 0.0
+        return min(late, trends.highest_slope_since(self.points, since, _VOTE)) <= self.threshold
 
     @cached_property
     def step(self) -> Shape | None:

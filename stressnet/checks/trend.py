@@ -115,13 +115,11 @@ def _examined(points: Points, confidence: float, warm_up: float, blocks: int) ->
     return _Examined(found, minima, more)
 
 
-def slope_since(
-    points: Points, since: float, *, warm_up: float = WARM_UP, blocks: int = BLOCKS
-) -> float | None:
-    """Return how fast a figure goes from a moment on, by the block minima that are left of those of `trend`; None where
-    these are less than a quarter of them."""
-    minima = [one for one in block_minima(settled(points, warm_up), blocks) if one[0] >= since]
-    return median(kendall.slopes(minima)) if len(minima) >= blocks / 4 else None
+def highest_slope_since(points: Points, since: float, confidence: float) -> float:
+    """Return how fast a figure grows at the most from a moment on, by the block minima that are left of those of `trend`,
+    or infinity where these are less than a quarter of them."""
+    minima = [one for one in block_minima(settled(points)) if one[0] >= since]
+    return kendall.interval(minima, confidence)[2] if len(minima) >= BLOCKS / 4 else math.inf
 
 
 def growth(trend: Trend, threshold: float) -> Growth:
