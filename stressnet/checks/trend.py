@@ -116,7 +116,7 @@ def _examined(points: Points, confidence: float, warm_up: float, blocks: int) ->
 
 
 def highest_slope_since(points: Points, since: float, confidence: float) -> float:
-    """Return how fast a figure grows at the most from a moment on, by the block minima that are left of those of `trend`,
+    """Return how fast a figure grows at the most from a moment on, by the block minima left of those of `trend`,
     or infinity where these are less than a quarter of them."""
     minima = [one for one in block_minima(settled(points)) if one[0] >= since]
     return kendall.interval(minima, confidence)[2] if len(minima) >= BLOCKS / 4 else math.inf
