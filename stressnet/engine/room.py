@@ -15,8 +15,6 @@ LOOK_S = 3.0
 _FULL = 0.75
 """Share of all CPUs that runs may need together. Of a defect that spins, 19 of 20 runs beside three or four others
 could not say whether it was these that kept its nodes waiting."""
-_UNKNOWN = _FULL / 2
-"""Share that is left for a run of a variant of which none is over: its defect may spin."""
 
 
 class Room:
@@ -31,9 +29,12 @@ class Room:
         self._needs[variant] = max(cores, self._needs.get(variant, 0.0))
 
     def fits(self, going: Iterable[str], variant: str) -> bool:
-        """Tell whether there are CPUs for a run of a variant and for those that go on, all at their busiest."""
-        unknown = _UNKNOWN * self._cpus
-        return sum(self._needs.get(one, unknown) for one in (*going, variant)) <= _FULL * self._cpus
+        """Tell whether there are CPUs for a run of a variant and for those that go on, all at their busiest.
+
+        Of a variant of which none is over nobody knows; its defect may spin, so it needs all.
+        """
+        most = _FULL * self._cpus
+        return sum(self._needs.get(one, most) for one in (*going, variant)) <= most
 
     async def is_idle(self) -> bool:
         """Look at the CPUs for LOOK_S, whatever uses them."""
