@@ -203,20 +203,11 @@ class QueueNews:
                 if error.errno != errno.ENOBUFS:
                     raise
                 continue
-            found += sum(port not in (0, own) for port in _ports(news))
+            found += sum(port not in (0, own) for _, port, _ in _messages(news))
 
     def close(self) -> None:
         """Close the socket."""
         self._socket.close()
-
-
-def _ports(news: bytes) -> Iterator[int]:
-    """Yield the port of each message: of the socket through which what it tells was asked for."""
-    offset = 0
-    while offset < len(news):
-        length, port = struct.unpack_from("=L8xL", news, offset)
-        yield port
-        offset += length + (-length % 4)
 
 
 def _errors(answer: bytes) -> Iterable[int]:
@@ -241,10 +232,15 @@ def replies(link: socket.socket, request: bytes, asked: str) -> Iterator[bytes]:
 
 def split(answer: bytes) -> Iterator[tuple[int, bytes]]:
     """Yield the messages of an answer: the number of their kind, and what is behind the header."""
+    return ((kind, body) for kind, _, body in _messages(answer))
+
+
+def _messages(data: bytes) -> Iterator[tuple[int, int, bytes]]:
+    """Yield kind, port and body of each message; of news, the port is that of the socket by which it was asked for."""
     offset = 0
-    while offset < len(answer):
-        length, kind = struct.unpack_from("=LH", answer, offset)
-        yield kind, answer[offset + 16 : offset + length]
+    while offset < len(data):
+        length, kind, port = struct.unpack_from("=LH6xL", data, offset)
+        yield kind, port, data[offset + 16 : offset + length]
         offset += length + (-length % 4)
 
 

@@ -332,13 +332,8 @@ class Nftables:
         self._generation = now
 
     def _ask_generation(self) -> int:
-        self._socket.send(_message(_SUBSYSTEM | _GETGEN, 0, b""))
-        for kind, body in split(self._socket.recv(1 << 18)):
-            if kind == _ERROR:
-                code = -struct.unpack_from("=i", body)[0]
-                raise OSError(code, f"nf_tables: {os.strerror(code)}")
-            return int.from_bytes(dict(attributes(body[4:]))[_GENERATION], "big")
-        raise OSError(errno.EPROTO, "nf_tables: no answer")
+        body = next(replies(self._socket, _message(_SUBSYSTEM | _GETGEN, 0, b""), "nf_tables"))
+        return int.from_bytes(dict(attributes(body[4:]))[_GENERATION], "big")
 
     def commit(self, messages: Iterable[bytes]) -> None:
         """Send one transaction; OSError of the first thing that the kernel refused, and then nothing holds."""
@@ -346,9 +341,9 @@ class Nftables:
         if not batch:
             return
         batch[-1] = _with_ack(batch[-1])
-        for left in reversed(range(_ATTEMPTS)):
+        for _ in range(_ATTEMPTS):
             refused = self._send(batch)
-            if refused != errno.ERESTART or not left:
+            if refused != errno.ERESTART:
                 break
             self._follow(0)
         if refused:

@@ -69,7 +69,9 @@ class Series:
         if self.step is None:
             return False
         since = self.step.end or self.step.begin or 0.0
-        return min(late, trends.highest_slope_since(self.points, since, _VOTE)) <= self.threshold
+        return late <= self.threshold or (
+            trends.highest_slope_since(self.points, since, _VOTE) <= self.threshold
+        )
 
     @cached_property
     def step(self) -> Shape | None:

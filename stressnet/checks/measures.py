@@ -21,7 +21,8 @@ MEASURES: Mapping[str, str] = {
 """What is measured, in SI, and what it means."""
 _BEHIND_S = 3.0
 """Who has what the highest had so long ago is at the head: of a fast chain some blocks are always under way."""
-_BUSY_S = 5.0
+_WINDOW_S = 5.0
+"""Over which it is taken how busy a run was."""
 _SLACK = 1.0
 """Seconds: who is there this long after the first look has not started late."""
 
@@ -40,8 +41,8 @@ def measures(record: Record) -> dict[str, float]:
 
 
 def cores(record: Record) -> float | None:
-    """Return how many CPUs nodes, agent and relays used together in the busiest _BUSY_S once the net had settled; None
-    where that was not looked at."""
+    """Return how many CPUs nodes, agent and relays used together in the busiest _WINDOW_S once the net had settled, or
+    None where that was not looked at."""
     settled = record.phases.get("baseline")
     hosts = [row for row in record.hosts if settled and row.at >= settled.begun]
     if not hosts:
@@ -57,10 +58,10 @@ def cores(record: Record) -> float | None:
     for ended, seconds in sorted(used):
         window.append((ended, seconds))
         inside += seconds
-        while window[0][0] <= ended - _BUSY_S:
+        while window[0][0] <= ended - _WINDOW_S:
             inside -= window.popleft()[1]
         most = max(most, inside)
-    return most / _BUSY_S
+    return most / _WINDOW_S
 
 
 def _of_harness(row: HostSample) -> float:

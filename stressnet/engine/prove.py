@@ -196,19 +196,20 @@ class Prover:
         """Return the run that begins now; None where all have begun."""
         async with self._door:
             while self._turns:
-                turn = await self._fitting(self._room) if self._room and self._going else self._turns[0]
-                if turn is not None:
+                if turn := await self._fitting():
                     self._turns.remove(turn)
                     self._going.append(turn.variant)
                     return turn
             return None
 
-    async def _fitting(self, room: Room) -> Turn | None:
+    async def _fitting(self) -> Turn | None:
         """Return the first run that there is room for beside those that go on; None where there is none just now."""
-        idle = await room.is_idle()
-        if not self._going:
+        room = self._room
+        if room and self._going and not await room.is_idle():
+            return None
+        if not room or not self._going:
             return self._turns[0]
-        return next((turn for turn in self._turns if idle and room.fits(self._going, turn.variant)), None)
+        return next((turn for turn in self._turns if room.fits(self._going, turn.variant)), None)
 
     def _cancelled(self) -> bool:
         task = asyncio.current_task()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,23 @@ from stressnet.backends.base import Backend
 from stressnet.engine.run import watch
 from stressnet.record.journal import RunJournal, read_journal
 from stressnet.record.samples import Samples
+
+
+async def fetch(backend: Backend, copy: Path, since: float) -> int:
+    """There is nothing new."""
+    Samples(copy, "net").close(alone=True)
+    return 1
+
+
+@contextmanager
+def watching(path: Path) -> Iterator[watch.Watch]:
+    """A watch whose record is in this new folder."""
+    path.mkdir()
+    journal = RunJournal(path / "journal.jsonl")
+    looking = watch.Watch(path, None, journal, ())  # type: ignore[arg-type]  # only what is replaced would use it
+    yield looking
+    looking.close()
+    journal.close()
 
 
 async def nobody(_: Backend) -> dict[str, int]:
@@ -25,22 +44,13 @@ def test_what_others_change_is_noted_once(tmp_path: Path, monkeypatch: pytest.Mo
     async def changed(_: Backend) -> dict[str, int]:
         return dict(zip(("rules", "queues"), next(counts), strict=True))
 
-    async def fetch(backend: Backend, copy: Path, since: float) -> int:
-        Samples(copy, "net").close(alone=True)
-        return 1
-
     monkeypatch.setattr(watch, "fetch", fetch)
     monkeypatch.setattr(watch, "changed_by_others", changed)
 
     async def main() -> None:
-        path = tmp_path / "run"
-        path.mkdir()
-        journal = RunJournal(path / "journal.jsonl")
-        looking = watch.Watch(path, None, journal, ())  # type: ignore[arg-type]  # only what is replaced would use it
-        for _ in range(6):
-            await looking.fetch()
-        looking.close()
-        journal.close()
+        with watching(tmp_path / "run") as looking:
+            for _ in range(6):
+                await looking.fetch()
 
     asyncio.run(main())
     events = read_journal(tmp_path / "run" / "journal.jsonl")
@@ -62,27 +72,18 @@ def test_a_fetch_that_is_cancelled_ends_before_the_last_one_begins(
         seen.append(path.exists())
         real(samples, path)
 
-    async def fetch(backend: Backend, copy: Path, since: float) -> int:
-        Samples(copy, "net").close(alone=True)
-        return 1
-
     monkeypatch.setattr(Samples, "absorb", absorb)
     monkeypatch.setattr(watch, "fetch", fetch)
     monkeypatch.setattr(watch, "changed_by_others", nobody)
 
     async def main() -> None:
-        path = tmp_path / "run"
-        path.mkdir()
-        journal = RunJournal(path / "journal.jsonl")
-        looking = watch.Watch(path, None, journal, ())  # type: ignore[arg-type]  # only what is replaced would use it
-        first = asyncio.create_task(looking.fetch())
-        await asyncio.to_thread(taking.wait, 5)
-        first.cancel()
-        asyncio.get_running_loop().call_later(0.1, going.set)
-        await asyncio.gather(first, return_exceptions=True)
-        await looking.fetch()
-        looking.close()
-        journal.close()
+        with watching(tmp_path / "run") as looking:
+            first = asyncio.create_task(looking.fetch())
+            await asyncio.to_thread(taking.wait, 5)
+            first.cancel()
+            asyncio.get_running_loop().call_later(0.1, going.set)
+            await asyncio.gather(first, return_exceptions=True)
+            await looking.fetch()
 
     asyncio.run(main())
     assert seen == [True, True]
