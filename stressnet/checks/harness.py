@@ -213,8 +213,8 @@ def _crowding(record: Record, rows: Sequence[HostSample]) -> tuple[float, float]
         if seconds <= 0:
             continue
         busy = (after.busy_s - before.busy_s + after.steal_s - before.steal_s) / seconds / after.cpus
-        own = after.agent_cpu_s - before.agent_cpu_s + after.relays_cpu_s - before.relays_cpu_s
-        own += sum(_between(ours, before.monotonic, after.monotonic))
+        own = sum(_between(ours, before.monotonic, after.monotonic))
+        own += after.harness_cpu_s - before.harness_cpu_s
         others = max(0.0, busy - own / seconds / after.cpus)
         total, span = total + others * seconds, span + seconds
         waited = max(_between(waits, before.monotonic, after.monotonic), default=0.0)

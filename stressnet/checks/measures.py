@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from itertools import pairwise
 
 from stressnet.checks.progress import IN_STEP, STEP_S, Heights, heights
 from stressnet.checks.series import cpu_steps, of_one_life
 from stressnet.record.record import Record
-from stressnet.record.rows import HostSample
 
 MEASURES: Mapping[str, str] = {
     "catch_up_s": "seconds from its start until the last of the late nodes was at the head for the first time",
@@ -21,7 +20,7 @@ MEASURES: Mapping[str, str] = {
 """What is measured, in SI, and what it means."""
 _BEHIND_S = 3.0
 """Who has what the highest had so long ago is at the head: of a fast chain some blocks are always under way."""
-_WINDOW_S = 5.0
+BUSY_S = 5.0
 """Over which it is taken how busy a run was."""
 _SLACK = 1.0
 """Seconds: who is there this long after the first look has not started late."""
@@ -40,32 +39,24 @@ def measures(record: Record) -> dict[str, float]:
     return {name: value for name, value in found.items() if value is not None}
 
 
-def cores(record: Record) -> float | None:
-    """Return how many CPUs nodes, agent and relays used together in the busiest _WINDOW_S once the net had settled, or
-    None where that was not looked at."""
+def busy(record: Record) -> tuple[float, ...]:
+    """Return how many CPUs nodes, agent and relays used together in each BUSY_S since the run's begin: none until the
+    net had settled, and nothing at all where that was not looked at."""
     settled = record.phases.get("baseline")
     hosts = [row for row in record.hosts if settled and row.at >= settled.begun]
     if not hosts:
-        return None
+        return ()
     used = [one for one in cpu_steps(record) if one[0] >= hosts[0].monotonic]
     used += [
-        (after.monotonic, _of_harness(after) - _of_harness(before))
+        (after.monotonic, after.harness_cpu_s - before.harness_cpu_s)
         for before, after in pairwise(hosts)
-        if _of_harness(after) >= _of_harness(before)  # else another agent has begun
+        if after.harness_cpu_s >= before.harness_cpu_s  # else another agent has begun
     ]
-    most = inside = 0.0
-    window: deque[tuple[float, float]] = deque()
-    for ended, seconds in sorted(used):
-        window.append((ended, seconds))
-        inside += seconds
-        while window[0][0] <= ended - _WINDOW_S:
-            inside -= window.popleft()[1]
-        most = max(most, inside)
-    return most / _WINDOW_S
-
-
-def _of_harness(row: HostSample) -> float:
-    return row.agent_cpu_s + row.relays_cpu_s
+    begun = hosts[0].monotonic - (hosts[0].at - record.run["begun_at"])
+    found: defaultdict[int, float] = defaultdict(float)
+    for ended, seconds in used:
+        found[int((ended - begun) // BUSY_S)] += seconds / BUSY_S
+    return tuple(found[place] for place in range(max(found, default=-1) + 1))
 
 
 def _slowest(took: Iterator[float | None]) -> float | None:

@@ -45,8 +45,8 @@ class Done:
     """Why there is no verdict."""
     measures: Mapping[str, float] = field(default_factory=dict)
     """What it took, by the names of `checks.measures.MEASURES`."""
-    cores: float | None = None
-    """How many CPUs it used at its busiest; None where nobody knows."""
+    busy: Sequence[float] = ()
+    """How many CPUs it used in each `checks.measures.BUSY_S` since its begin; empty where nobody knows."""
 
 
 @dataclass(slots=True)
@@ -158,8 +158,8 @@ class Prover:
         self._do = do
         self._told = told
         self._room = room
-        self._going: list[str] = []
-        """The variants of the runs that go on."""
+        self._going: dict[Turn, float] = {}
+        """The runs that go on, and when they began, by the loop's clock."""
         self._door = asyncio.Lock()
 
     async def run(self, at_once: int = 1) -> Proof:
@@ -182,13 +182,13 @@ class Prover:
             try:
                 done = await self._do(turn)
             finally:
-                self._going.remove(turn.variant)
+                del self._going[turn]
             if self._cancelled():
                 return  # a run that is interrupted comes to an orderly end, but its verdict says nothing
             if done.error and not any(tally.done for tally in self.proof.tallies.values()):
                 raise done.error
-            if self._room is not None and done.cores is not None:
-                self._room.learn(turn.variant, done.cores)
+            if self._room and done.busy:
+                self._room.learn(turn.variant, done.busy)
             self.proof.tallies[done.turn.variant].done.append(done)
             self._told(done)
 
@@ -198,7 +198,7 @@ class Prover:
             while self._turns:
                 if turn := await self._fitting():
                     self._turns.remove(turn)
-                    self._going.append(turn.variant)
+                    self._going[turn] = asyncio.get_running_loop().time()
                     return turn
             return None
 
@@ -209,7 +209,9 @@ class Prover:
             return None
         if not room or not self._going:
             return self._turns[0]
-        return next((turn for turn in self._turns if room.fits(self._going, turn.variant)), None)
+        now = asyncio.get_running_loop().time()
+        going = [(turn.variant, now - begun) for turn, begun in self._going.items()]
+        return next((turn for turn in self._turns if room.fits(going, turn.variant)), None)
 
     def _cancelled(self) -> bool:
         task = asyncio.current_task()

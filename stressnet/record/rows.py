@@ -115,3 +115,8 @@ class HostSample:
     agent_rss_bytes: int
     relays_cpu_s: float
     relays_rss_bytes: int
+
+    @property
+    def harness_cpu_s(self) -> float:
+        """CPU seconds of agent and relays; less than before where another agent has begun."""
+        return self.agent_cpu_s + self.relays_cpu_s

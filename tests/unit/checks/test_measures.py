@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from records import OBSERVE, TIMELINE, Making, Sampled
 
-from stressnet.checks.measures import cores, measures
+from stressnet.checks.measures import busy, measures
 
 STARTED, STEEP = 30.0, 4
 """When a late node starts, and how many blocks a second it gains."""
@@ -60,8 +60,8 @@ def test_counters_are_of_all_nodes_from_the_timeline_on_and_begin_anew_with_a_li
     assert "sent_bytes" not in took
 
 
-def test_the_busiest_five_seconds_count_once_the_net_has_settled(making: Making) -> None:
-    """Of nodes and of the harness together: a spin for a while is told, the start is not."""
+def test_how_busy_a_run_was_is_told_once_the_net_had_settled(making: Making) -> None:
+    """Of nodes and of the harness together: a spin for a while is told, and when; the start is not."""
 
     def spins(at: float) -> Sampled:
         return {
@@ -71,9 +71,11 @@ def test_the_busiest_five_seconds_count_once_the_net_has_settled(making: Making)
 
     making.looks["us-2"] = spins
     making.host = lambda at: {"agent_cpu_s": 0.05 * at, "relays_cpu_s": 0.15 * at}
-    assert cores(making.made()) == pytest.approx(1.3, rel=0.02)
+    found = busy(making.made())
+    assert found[:2] == (0, 0)
+    assert found[3:-1] == pytest.approx([0.3] * 5 + [1.2, 1.3, 0.4] + [0.3] * 9, abs=0.01)
 
 
 def test_a_run_that_was_not_looked_at_tells_no_need(making: Making) -> None:
     making.phases(settle=0.0, over=5.0)
-    assert cores(making.made()) is None
+    assert busy(making.made()) == ()

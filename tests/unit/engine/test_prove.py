@@ -90,7 +90,7 @@ def test_a_run_begins_beside_others_when_there_is_room() -> None:
 
     told: list[list[int]] = []
     room = SomeRoom(False, True)
-    room.learn("bug", 0.7)
+    room.learn("bug", [0.7])
     asyncio.run(Prover({"bug": "fail"}, 3, do, room=room).run(at_once=3))
     assert told[0] == [1, 2]
     told.clear()
@@ -110,7 +110,7 @@ def test_more_runs_go_on_at_once_when_it_is_known_what_they_need() -> None:
             await asyncio.sleep(0)
         seen.append(Counter(going))
         going.remove(turn.variant)
-        return replace(done(turn), cores=needs[turn.variant])
+        return replace(done(turn), busy=[needs[turn.variant]])
 
     found = asyncio.run(Prover({"spin": "fail", "calm": "pass"}, 12, do, room=SomeRoom()).run(at_once=32))
     assert [len(tally.done) for tally in found.tallies.values()] == [12, 12]

@@ -50,23 +50,40 @@ def two(monkeypatch: pytest.MonkeyPatch) -> room.Room:
     return room.Room()
 
 
+def going(**since: float) -> list[tuple[str, float]]:
+    """Runs of variants that began so many seconds ago."""
+    return list(since.items())
+
+
 def test_none_goes_beside_others_until_it_is_known_what_it_needs(two: room.Room) -> None:
-    assert not two.fits(["bug"], "fixed")
-    two.learn("bug", 0.3)
-    assert not two.fits(["bug"], "fixed")
-    two.learn("fixed", 0.3)
-    assert two.fits(["bug"] * 2 + ["fixed"] * 2, "fixed")
-    assert not two.fits(["bug"] * 2 + ["fixed"] * 3, "fixed")
+    assert not two.fits(going(bug=20), "fixed")
+    two.learn("bug", [0.3] * 9)
+    assert not two.fits(going(bug=20), "fixed")
+    assert two.fits([], "fixed")
+    two.learn("fixed", [0.3] * 9)
+    assert two.fits(going(bug=20, fixed=10) * 2, "fixed")
+    assert not two.fits(going(bug=20, fixed=10) * 2 + going(bug=5), "fixed")
 
 
 def test_what_spins_has_its_cpus_and_the_busiest_run_of_a_variant_counts(two: room.Room) -> None:
-    two.learn("fixed", 0.3)
-    two.learn("spin", 0.3)
-    two.learn("spin", 1.1)
-    two.learn("spin", 0.3)
-    assert two.fits(["spin"], "fixed")
-    assert not two.fits(["spin"], "spin")
-    assert not two.fits(["spin", "fixed"], "fixed")
+    two.learn("fixed", [0.3] * 9)
+    for cores in (0.3, 1.1, 0.3):
+        two.learn("spin", [cores] * 9)
+    assert two.fits(going(spin=10), "fixed")
+    assert not two.fits(going(spin=10), "spin")
+    assert not two.fits(going(spin=10, fixed=5), "fixed")
+
+
+def test_runs_that_are_busy_for_a_short_time_are_so_one_after_the_other(two: room.Room) -> None:
+    """From 10 to 20 s it takes 1.2 CPUs, give or take 5 s, else 0.2."""
+    two.learn("burst", [0.2, 0.2, 1.2, 1.2, 0.2, 0.2, 0.2, 0.2])
+    assert [age for age in range(0, 45, 5) if two.fits(going(burst=age), "burst")] == [20, 25, 30, 35, 40]
+    assert not two.fits(going(burst=20) * 2, "burst")
+    two.learn("long", [0.2] * 20)
+    assert two.fits(going(burst=0), "long")
+    assert not two.fits([("burst", 0), ("long", 0), ("long", 5)], "long")
+    assert two.fits([("burst", 25), ("long", 0), ("long", 5)], "long")
+    assert not two.fits(going(long=90), "spin")
 
 
 def test_the_times_of_this_machine_are_read() -> None:
