@@ -16,7 +16,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from stressnet.agent.netlink import attributes, replies, split
+from stressnet.agent.netlink import attribute, attributes, replies, split
 
 _SUBSYSTEM = 10 << 8
 _NEWTABLE, _NEWCHAIN, _NEWRULE, _NEWSET, _NEWELEMENT, _DELELEMENT = 0, 3, 6, 9, 12, 14
@@ -49,21 +49,16 @@ HOOKS = {"prerouting": 0, "input": 1, "forward": 2, "output": 3, "postrouting": 
 Expression = bytes
 
 
-def _attribute(kind: int, value: bytes) -> bytes:
-    length = 4 + len(value)
-    return struct.pack("=HH", length, kind) + value + b"\0" * (-length % 4)
-
-
 def _nested(kind: int, *parts: bytes) -> bytes:
-    return _attribute(kind | _NESTED, b"".join(parts))
+    return attribute(kind | _NESTED, b"".join(parts))
 
 
 def _number(kind: int, value: int) -> bytes:
-    return _attribute(kind, struct.pack(">I", value & 0xFFFFFFFF))
+    return attribute(kind, struct.pack(">I", value & 0xFFFFFFFF))
 
 
 def _text(kind: int, value: str) -> bytes:
-    return _attribute(kind, value.encode() + b"\0")
+    return attribute(kind, value.encode() + b"\0")
 
 
 def _message(kind: int, flags: int, body: bytes, family: int = _FAMILY_IPV4) -> bytes:
@@ -111,14 +106,14 @@ def interface(register: int) -> Expression:
 
 def conntrack(register: int, key: int, *, original: bool = False) -> Expression:
     """Load something about the connection: STATE, or (with `original`) ORIGINAL_TARGET."""
-    direction = [_attribute(3, b"\0")] if original else []
+    direction = [attribute(3, b"\0")] if original else []
     return _expression("ct", _number(1, _REGISTER + register), _number(2, key), *direction)
 
 
 def compare(register: int, value: bytes, operator: int = 0) -> Expression:
     """Go on only if the register equals the value (1: does not; 2: is less; 5: is not less)."""
     return _expression(
-        "cmp", _number(1, _REGISTER + register), _number(2, operator), _nested(3, _attribute(1, value))
+        "cmp", _number(1, _REGISTER + register), _number(2, operator), _nested(3, attribute(1, value))
     )
 
 
@@ -129,8 +124,8 @@ def mask(register: int, bits: bytes) -> Expression:
         _number(1, _REGISTER + register),
         _number(2, _REGISTER + register),
         _number(3, len(bits)),
-        _nested(4, _attribute(1, bits)),
-        _nested(5, _attribute(1, bytes(len(bits)))),
+        _nested(4, attribute(1, bits)),
+        _nested(5, attribute(1, bytes(len(bits)))),
     )
 
 
@@ -167,7 +162,7 @@ def _highest_first(register: int) -> Expression:
 def count(name: str) -> Expression:
     """Count packets and bytes under the key in the registers, in a set of counters."""
     zero = struct.pack(">Q", 0)
-    counter = _nested(7, _text(1, "counter"), _nested(2, _attribute(1, zero), _attribute(2, zero)))
+    counter = _nested(7, _text(1, "counter"), _nested(2, attribute(1, zero), attribute(2, zero)))
     return _expression("dynset", _text(1, name), _number(3, 1), _number(4, _REGISTER), counter)
 
 
@@ -187,12 +182,12 @@ def set_priority() -> Expression:
 
 def reset() -> Expression:
     """Answer with a TCP reset, and drop the packet."""
-    return _expression("reject", _number(1, 1), _attribute(2, b"\0"))
+    return _expression("reject", _number(1, 1), attribute(2, b"\0"))
 
 
 def prohibit() -> Expression:
     """Answer that it is administratively prohibited (ICMP 3/13), and drop the packet."""
-    return _expression("reject", _number(1, 0), _attribute(2, b"\x0d"))
+    return _expression("reject", _number(1, 0), attribute(2, b"\x0d"))
 
 
 def drop() -> Expression:
@@ -268,7 +263,7 @@ def jump(chain_name: str) -> bytes:
 
 def value(parts: bytes) -> bytes:
     """Return parts of addresses and ports as the data of an element."""
-    return _attribute(1, parts)
+    return attribute(1, parts)
 
 
 def add(table_name: str, set_name: str, elements: Iterable[tuple[bytes, bytes]]) -> Iterator[bytes]:
@@ -290,7 +285,7 @@ def _elements(
     kind: int, flags: int, table_name: str, set_name: str, elements: Iterable[tuple[bytes, bytes]]
 ) -> Iterator[bytes]:
     packed = [
-        _nested(1, _nested(1, _attribute(1, key)), *([_nested(2, data)] if data else []))
+        _nested(1, _nested(1, attribute(1, key)), *([_nested(2, data)] if data else []))
         for key, data in elements
     ]
     head = _text(1, table_name) + _text(2, set_name)

@@ -68,7 +68,7 @@ def test_the_seed_decides(tmp_path: Path) -> None:
     assert one != other
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(st.integers(2, 40), st.integers(1, 39), st.integers(0, 2**32))
 def test_a_random_graph_is_regular_simple_and_connected(n: int, degree: int, seed: int) -> None:
     if degree >= n or n * degree % 2 or (degree == 1 and n > 2):
