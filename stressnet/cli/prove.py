@@ -91,6 +91,7 @@ def command(
     from stressnet.cli.prove_screen import ProveScreen
     from stressnet.cli.prove_text import print_proof
     from stressnet.cli.terminal import print_json
+    from stressnet.cli.told import until_told
     from stressnet.engine.prove import Prover
     from stressnet.engine.room import Room
     from stressnet.engine.run.stages import Asked
@@ -118,7 +119,7 @@ def command(
     prover = Prover(expected, runs, do, share=at_least, told=told, room=room)
     try:
         with ProveScreen(prover.proof, runs) as screen:
-            proof = asyncio.run(prover.run(_MOST if at_once == AUTO else int(at_once)))
+            proof = asyncio.run(until_told(prover.run(_MOST if at_once == AUTO else int(at_once))))
     except StressnetError:
         with suppress(OSError):
             folder.rmdir()  # it came to nothing
@@ -146,7 +147,7 @@ def _scenarios(plan: Path, variants: Sequence[str], runs: int, **how: Any) -> di
 
 
 async def _one_run(turn: Turn, scenario: Scenario, asked: Any, screen: ProveScreen, *, keep: bool) -> Done:
-    from stressnet.checks.measures import cores, measures
+    from stressnet.checks.measures import busy, measures
     from stressnet.engine.prove import Done
     from stressnet.engine.run.stages import run
     from stressnet.errors import StressnetError
@@ -160,13 +161,13 @@ async def _one_run(turn: Turn, scenario: Scenario, asked: Any, screen: ProveScre
         except StressnetError as error:
             return Done(turn, "error", error.message, time.monotonic() - begun, shown.record, error)
     record = Record(path)
-    took, used = measures(record), cores(record)
+    took, used = measures(record), busy(record)
     useless = verdict.outcome == scenario.expected and not keep
     if useless:
         remove(path)
     seconds = time.monotonic() - begun
     return Done(
-        turn, verdict.outcome, verdict.reason, seconds, None if useless else path, measures=took, cores=used
+        turn, verdict.outcome, verdict.reason, seconds, None if useless else path, measures=took, busy=used
     )
 
 

@@ -55,7 +55,8 @@ def command(
     """
     import asyncio
 
-    from stressnet.cli.soak_screen import SoakScreen, finish, until_told
+    from stressnet.cli.soak_screen import SoakScreen, finish
+    from stressnet.cli.told import until_told
     from stressnet.engine.run.scenario import Scenario, load_scenarios
     from stressnet.engine.run.stages import Asked
     from stressnet.engine.soak import budget as budgets

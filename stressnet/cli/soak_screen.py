@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
-import signal
-from collections.abc import Coroutine
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Any, TypeVar
 
 import click
 
@@ -17,8 +13,6 @@ from stressnet.engine.run.phases import View
 from stressnet.engine.run.scenario import Scenario
 from stressnet.engine.soak.amount import Amount
 from stressnet.engine.soak.folder import SUMMARY
-
-T = TypeVar("T")
 
 
 class SoakScreen:
@@ -56,15 +50,6 @@ class SoakScreen:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._steps.__exit__(kind, error, trace)
-
-
-async def until_told(work: Coroutine[Any, Any, T]) -> T:
-    """Do some work, which SIGTERM and SIGHUP cancel as Ctrl-C does."""
-    task = asyncio.current_task()
-    assert task is not None
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        asyncio.get_running_loop().add_signal_handler(number, task.cancel)
-    return await work
 
 
 def finish(folder: Path, amount: Amount, *, as_json: bool) -> None:

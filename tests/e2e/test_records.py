@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,8 @@ from xml.etree import ElementTree
 
 import pytest
 from needs import require
+
+from stressnet.engine.choose import nets_called
 
 _PLAN = """\
 topology:
@@ -37,11 +40,19 @@ def plan(tmp_path: Path, state_home: Path) -> Path:
     return file
 
 
-def stressnet(cwd: Path, *words: str | Path) -> subprocess.CompletedProcess[str]:
-    """Run a command there; the package is found from everywhere."""
+def begin(cwd: Path, *words: str | Path) -> subprocess.Popen[str]:
+    """Begin a command there; the package is found from everywhere."""
     command = [sys.executable, "-m", "stressnet", *map(str, words)]
     env = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
-    return subprocess.run(command, capture_output=True, text=True, check=False, cwd=cwd, env=env, timeout=120)
+    pipe = subprocess.PIPE
+    return subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, cwd=cwd, env=env)
+
+
+def stressnet(cwd: Path, *words: str | Path) -> subprocess.CompletedProcess[str]:
+    """Run a command there."""
+    with begin(cwd, *words) as process:
+        out, err = process.communicate(timeout=120)
+    return subprocess.CompletedProcess(process.args, process.returncode, out, err)
 
 
 @pytest.mark.netns
@@ -86,3 +97,19 @@ def test_runs_of_a_proof_have_nets_of_their_own(plan: Path, tmp_path: Path) -> N
     assert done.returncode == {"proven": 0, "not proven": 1, "unclear": 2}[found["answer"]]
     kept = json.loads((tmp_path / found["proof"]).read_text())
     assert kept["variants"] == found["variants"]
+
+
+@pytest.mark.netns
+def test_a_proof_that_is_told_to_end_says_what_there_is(plan: Path, tmp_path: Path) -> None:
+    """SIGTERM, with which time limits end programs: the run that goes on is undone, those that are over are told."""
+    proving = begin(tmp_path, "prove", plan, *_SHORT)
+    assert proving.stderr
+    first = proving.stderr.readline()
+    proving.send_signal(signal.SIGTERM)
+    out, err = proving.communicate(timeout=60)
+    assert first.startswith("two 1/20")
+    assert proving.returncode == 2, err
+    found = json.loads(out)
+    assert found["interrupted"]
+    assert [one["runs"] for one in found["variants"]] == [1, 0]
+    assert nets_called("brief") == []

@@ -89,12 +89,13 @@ def test_a_plan_is_run_recorded_and_judged(folder: Path, backend: str) -> None:
 
 
 @pytest.mark.netns
-def test_an_interrupted_run_heals_collects_and_judges(folder: Path) -> None:
-    """Ctrl-C: the verdict is inconclusive and says why, and nothing is left."""
+@pytest.mark.parametrize("way", [signal.SIGINT, signal.SIGTERM], ids=["interrupted", "told to end"])
+def test_an_interrupted_run_heals_collects_and_judges(folder: Path, way: signal.Signals) -> None:
+    """As by Ctrl-C or by who gives it no more time: the verdict is inconclusive and says why, and nothing is left."""
     require_relay("netns")
     run = begin(folder, "short.yaml", "--backend", "netns")
     until(folder, "fault on")
-    run.send_signal(signal.SIGINT)
+    run.send_signal(way)
     out, err = run.communicate(timeout=60)
     record = Record(find_run("short", folder / "runs"))
     assert run.returncode == 2, out + err
