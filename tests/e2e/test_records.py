@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
-import sys
 from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
+from commands import begin
 from needs import require
 
 from stressnet.engine.choose import nets_called
@@ -38,14 +37,6 @@ def plan(tmp_path: Path, state_home: Path) -> Path:
     file = tmp_path / "brief.yaml"
     file.write_text(_PLAN)
     return file
-
-
-def begin(cwd: Path, *words: str | Path) -> subprocess.Popen[str]:
-    """Begin a command there; the package is found from everywhere."""
-    command = [sys.executable, "-m", "stressnet", *map(str, words)]
-    env = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
-    pipe = subprocess.PIPE
-    return subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, cwd=cwd, env=env)
 
 
 def stressnet(cwd: Path, *words: str | Path) -> subprocess.CompletedProcess[str]:

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from commands import begin
 from needs import require_relay
 
 from stressnet.engine.choose import nets_called
@@ -43,13 +41,6 @@ def folder(tmp_path: Path, state_home: Path) -> Iterator[Path]:
     assert nets_called("short") == []
 
 
-def begin(folder: Path, *words: str) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "stressnet", "run", *words]
-    env = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
-    pipe = subprocess.PIPE
-    return subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, cwd=folder, env=env)
-
-
 def until(folder: Path, event: str, patience_s: float = 60.0) -> Record:
     """Return the record of the run once its journal has an event."""
     deadline = time.monotonic() + patience_s
@@ -70,7 +61,7 @@ def outcomes(record: Record) -> dict[str, str]:
 def test_a_plan_is_run_recorded_and_judged(folder: Path, backend: str) -> None:
     """Everything that was asked is done and measured, all that there is lands in the record, and the net is gone."""
     require_relay(backend)
-    run = begin(folder, "short.yaml", "--backend", backend)
+    run = begin(folder, "run", "short.yaml", "--backend", backend)
     out, err = run.communicate(timeout=180)
     record = Record(find_run("short", folder / "runs"))
     found = outcomes(record)
@@ -93,7 +84,7 @@ def test_a_plan_is_run_recorded_and_judged(folder: Path, backend: str) -> None:
 def test_an_interrupted_run_heals_collects_and_judges(folder: Path, way: signal.Signals) -> None:
     """As by Ctrl-C or by who gives it no more time: the verdict is inconclusive and says why, and nothing is left."""
     require_relay("netns")
-    run = begin(folder, "short.yaml", "--backend", "netns")
+    run = begin(folder, "run", "short.yaml", "--backend", "netns")
     until(folder, "fault on")
     run.send_signal(way)
     out, err = run.communicate(timeout=60)
@@ -109,7 +100,7 @@ def test_an_interrupted_run_heals_collects_and_judges(folder: Path, way: signal.
 def test_a_run_goes_on_after_its_controller_was_killed(folder: Path) -> None:
     """What was on is put on again for the rest of its time, nothing is done twice, and the run comes to its end."""
     require_relay("netns")
-    run = begin(folder, "short.yaml", "--backend", "netns")
+    run = begin(folder, "run", "short.yaml", "--backend", "netns")
     until(folder, "fault on")
     time.sleep(1)
     run.kill()
@@ -117,7 +108,7 @@ def test_a_run_goes_on_after_its_controller_was_killed(folder: Path) -> None:
     torn = find_run("short", folder / "runs") / "journal.jsonl"
     with torn.open("a") as file:
         file.write('{"time": 1, "event": "fau')
-    on = begin(folder, "--resume", "short")
+    on = begin(folder, "run", "--resume", "short")
     out, err = on.communicate(timeout=120)
     record = Record(find_run("short", folder / "runs"))
     found = outcomes(record)
@@ -128,6 +119,6 @@ def test_a_run_goes_on_after_its_controller_was_killed(folder: Path) -> None:
     assert record.over
     assert not record.incomplete
     assert nets_called(record.plan.net) == []
-    again = begin(folder, "--resume", "short")
+    again = begin(folder, "run", "--resume", "short")
     assert "came to its end" in again.communicate(timeout=60)[1]
     assert again.returncode == 254
