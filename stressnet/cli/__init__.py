@@ -12,6 +12,7 @@ from typing import Any, NoReturn
 import click
 
 from stressnet import __version__
+from stressnet.cli.told import endings
 from stressnet.errors import EnvironmentProblem, StressnetError
 
 VERBS = {
@@ -103,7 +104,7 @@ def group() -> None:
 def main() -> NoReturn:
     """Run the command line and exit; errors are printed in words, without a traceback."""
     _open_standard_streams()
-    for number in (signal.SIGTERM, signal.SIGHUP):
+    for number in endings():
         signal.signal(number, signal.default_int_handler)  # who is asked to end undoes, as after Ctrl-C
     try:
         # Outside its standalone mode click returns the code of an Exit instead of raising it.

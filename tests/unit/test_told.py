@@ -1,0 +1,74 @@
+"""Work that is told to end, as a program of its own on a real terminal and off it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PROGRAM = """
+import asyncio, sys
+from stressnet.cli.told import until_told
+
+async def work():
+    try:
+        print("at work", flush=True)
+        await asyncio.sleep(float(sys.argv[1]))
+    except asyncio.CancelledError:
+        print("told to end", flush=True)
+        return 2
+    return 0
+
+sys.exit(asyncio.run(until_told(work())))
+"""
+LONG_S, SHORT_S = 30.0, 1.0
+
+
+def begin(seconds: float, *before: str, terminal: int | None = None) -> subprocess.Popen[str]:
+    """Begin the program after the words of another command; `terminal` becomes its own in all respects."""
+    away = subprocess.PIPE if terminal is None else terminal
+    return subprocess.Popen(
+        [*before, sys.executable, "-c", PROGRAM, str(seconds)],
+        stdin=terminal,
+        stdout=away,
+        stderr=away,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
+        start_new_session=True,
+        preexec_fn=None if terminal is None else lambda: os.close(os.open(os.ttyname(0), os.O_RDWR)),
+    )
+
+
+@pytest.mark.parametrize("way", [signal.SIGTERM, signal.SIGHUP])
+def test_its_answer_is_given(way: signal.Signals) -> None:
+    """And what it says at its end is read."""
+    program = begin(LONG_S)
+    assert program.stdout is not None
+    assert program.stdout.readline() == "at work\n"
+    program.send_signal(way)
+    assert program.communicate(timeout=LONG_S / 2)[0] == "told to end\n"
+    assert program.returncode == 2
+
+
+def test_a_terminal_that_went_away_does_not_change_the_answer() -> None:
+    """The kernel sends SIGHUP, and each write to the terminal is an error."""
+    screen, keyboard = os.openpty()
+    program = begin(LONG_S, terminal=keyboard)
+    os.close(keyboard)
+    assert os.read(screen, 100) == b"at work\r\n"
+    os.close(screen)
+    assert program.wait(timeout=LONG_S / 2) == 2
+
+
+def test_what_nohup_begins_outlives_its_terminal() -> None:
+    """A signal that whoever began it has it ignore stays ignored."""
+    program = begin(SHORT_S, "nohup")
+    assert program.stdout is not None
+    assert program.stdout.readline() == "at work\n"
+    program.send_signal(signal.SIGHUP)
+    assert program.communicate(timeout=LONG_S)[0] == ""
+    assert program.returncode == 0
