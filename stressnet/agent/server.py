@@ -20,7 +20,7 @@ from stressnet.agent.capture import CaptureRefused
 from stressnet.agent.control import Control
 from stressnet.agent.keeper import NoSuchFault
 from stressnet.agent.probes import LOOPBACK
-from stressnet.agent.protocol import LINE_LIMIT, carry
+from stressnet.agent.protocol import LINE_LIMIT, STREAMS, carry
 from stressnet.agent.runtime import NoSuchNode, Runtime
 from stressnet.agent.sockets import connect
 from stressnet.agent.sockettable import socket_tables
@@ -67,13 +67,13 @@ class Server:
             "capture": self._capture,
         }
 
-        self._streams: dict[str, Call] = {
+        self._bytes: dict[str, Call] = {
             "dial": self._dial,
             "relay": self._dial_relay,
             "samples": self._send_samples,
             "capture_take": self._send_packets,
         }
-        """Calls after which the connection carries bytes."""
+        """Calls that write more than an answer."""
 
     async def start(self) -> None:
         """Listen; only the user who owns the net can connect."""
@@ -90,10 +90,12 @@ class Server:
         try:
             while line := await reader.readline():
                 request = json.loads(line)
-                if request["call"] in self._streams:
-                    await self._streams[request["call"]](reader, writer, **request["args"])
-                    return
-                writer.write(json.dumps(await self._answer(request)).encode() + b"\n")
+                if request["call"] in self._bytes:
+                    await self._bytes[request["call"]](reader, writer, **request["args"])
+                    if request["call"] in STREAMS:
+                        return
+                else:
+                    writer.write(json.dumps(await self._answer(request)).encode() + b"\n")
                 await writer.drain()
         except (ConnectionError, ValueError, KeyError):
             return

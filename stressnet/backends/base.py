@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -64,7 +65,10 @@ class Backend(Protocol):
         """Let the net outlive this program; before, a backend may take the program's end for the net's."""
 
     async def connect(self) -> Connection:
-        """Return a new connection to the net's agent; AgentError where none answers."""
+        """Return a connection to the net's agent; AgentError where none answers."""
+
+    def keeping(self) -> AbstractAsyncContextManager[None]:
+        """Within it, connections serve again where making one is dear: for programs that ask again and again."""
 
     async def fates(self) -> Mapping[str, Fate]:
         """Return what engine or kernel say of each node's process."""

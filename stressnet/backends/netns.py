@@ -11,6 +11,7 @@ import socket
 import sys
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import asdict
 from pathlib import Path
 
@@ -139,6 +140,10 @@ class NetnsBackend:
         if self._owner >= 0:
             os.close(self._owner)
             self._owner = -1
+
+    def keeping(self) -> AbstractAsyncContextManager[None]:
+        """Nothing: a connection is a matter of a millisecond."""
+        return nullcontext()
 
     async def connect(self) -> Connection:
         """Return a new connection to the agent; one that is just being started (again) is waited for."""

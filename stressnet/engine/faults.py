@@ -161,19 +161,22 @@ async def hold(backend: Backend, name: str) -> None:
     Whatever becomes of this process, the agent heals the fault when the lease has run out.
     """
     renewed = time.monotonic()
-    try:
-        while True:
-            try:
-                if not await _renew(backend, name):
-                    return
-                renewed = time.monotonic()
-            except AgentError:  # one that has died is started again; without a net there is nothing to hold
-                if time.monotonic() > renewed + LEASE_S:
-                    raise
-            await asyncio.sleep(RENEW_S)
-    except asyncio.CancelledError:
-        await asyncio.shield(_heal_quietly(backend, name))
-        raise
+    async with backend.keeping():
+        try:
+            while True:
+                try:
+                    if not await _renew(backend, name):
+                        return
+                    renewed = time.monotonic()
+                except (
+                    AgentError
+                ):  # one that has died is started again; without a net there is nothing to hold
+                    if time.monotonic() > renewed + LEASE_S:
+                        raise
+                await asyncio.sleep(RENEW_S)
+        except asyncio.CancelledError:
+            await asyncio.shield(_heal_quietly(backend, name))
+            raise
 
 
 async def _renew(backend: Backend, name: str) -> bool:

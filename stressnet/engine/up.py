@@ -92,8 +92,9 @@ async def _clear_the_way(plan: Plan, backend: Backend) -> None:
 
 async def _bring_up(plan: Plan, backend: Backend, report: Report) -> None:
     await backend.open(plan)
-    await add(plan, plan.nodes, backend, report)
-    await wait_ready(plan, [node for node in plan.nodes if not is_late(node)], backend, report)
+    async with backend.keeping():
+        await add(plan, plan.nodes, backend, report)
+        await wait_ready(plan, [node for node in plan.nodes if not is_late(node)], backend, report)
 
 
 async def add(plan: Plan, nodes: Sequence[Node], backend: Backend, report: Report) -> None:

@@ -57,7 +57,8 @@ async def live(plan: Plan) -> AsyncIterator[Backend]:
     backend = backend_for(plan.backend, plan.net)
     await up(plan, backend, Quiet())
     try:
-        yield backend
+        async with backend.keeping():
+            yield backend
     finally:
         await backend.destroy(data=True)
 

@@ -6,6 +6,7 @@ import asyncio
 import time
 import uuid
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from stressnet.backends.base import Fate, Progress
 from stressnet.backends.docker import bodies, logs, prepare, terminal
 from stressnet.backends.docker.calls import Calls
 from stressnet.backends.docker.found import things_of
+from stressnet.backends.docker.lines import Lines
 from stressnet.backends.docker.nodes import Containers
 from stressnet.backends.docker.ownership import owner
 from stressnet.backends.docker.place import Place, find_place, finish_place, open_place, start_agent
@@ -45,6 +47,7 @@ class DockerBackend:
         self._place: Place | None = None
         self._starting: asyncio.Future[None] | None = None
         """The start of the agent's container, while nodes are being made already."""
+        self._lines = Lines()
 
     @property
     def _engine(self) -> docker.APIClient:
@@ -84,10 +87,11 @@ class DockerBackend:
             # Read before they start: their knocks are news to that.
             before = await self._moments(connecting) if ended else {}
             await self._start(plan, containers, nodes, ended, progress)
-            async with await connecting as connection:
-                await self._until_held(connection, nodes, before, progress)
-        finally:
+        except BaseException:
             await _close(connecting)
+            raise
+        async with await connecting as connection:
+            await self._until_held(connection, nodes, before, progress)
 
     def _ended(self, nodes: Sequence[Node]) -> dict[str, str]:
         """Return the containers that these nodes have already, by node."""
@@ -180,16 +184,22 @@ class DockerBackend:
             await asyncio.gather(self._starting, return_exceptions=True)
             self._starting = None
 
+    def keeping(self) -> AbstractAsyncContextManager[None]:
+        """Start no further program for a connection where one can serve again."""
+        return self._lines.keep()
+
     async def connect(self) -> Connection:
-        """Return a new connection to the agent, through an exec in its container."""
+        """Return a connection to the agent, through an exec in its container."""
         await self._agent_started()
+        if kept := await self._lines.take():
+            return kept
         try:
             stream = await asyncio.to_thread(ExecStream, self._engine, self._agent, _STDIO)
         except StressnetError as error:
             raise AgentError(f"the agent of net {self._net!r} does not answer: {error.message}") from error
         ours = as_socket(stream, self._net)
         reader, writer = await asyncio.open_connection(sock=ours, limit=LINE_LIMIT)
-        return Connection(reader, writer)
+        return Connection(reader, writer, self._lines.leave)
 
     async def fates(self) -> Mapping[str, Fate]:
         """Return what the engine says of each node's container; it is asked twice of those that ended."""

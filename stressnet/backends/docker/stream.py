@@ -24,9 +24,9 @@ _STDERR = 2
 _PAUSE_S = 0.01
 _VERDICT_S = 5.0
 """How long after a program's output ended the engine may take to notice that it has."""
-_LOOK_S = 1.0
-"""Between two looks whether the program is still known: engines were seen to leave the connection open for ever where
-the container was removed just as the program began."""
+_LOOK_S, _LONGEST_LOOK_S = 1.0, 10.0
+"""To the first look whether the program is still known, and between two later ones: engines were seen to leave the
+connection open for ever where the container was removed just as the program began."""
 
 
 class ExecStream:
@@ -59,7 +59,9 @@ class ExecStream:
         threading.Thread(target=self._watch, name=f"{container}-watch", daemon=True).start()
 
     def _watch(self) -> None:
-        while not self._closed.wait(_LOOK_S):
+        pause = _LOOK_S
+        while not self._closed.wait(pause):
+            pause = min(2 * pause, _LONGEST_LOOK_S)
             try:
                 self._engine.exec_inspect(self.id)
             except docker.errors.NotFound:  # it went with its container

@@ -93,28 +93,29 @@ async def live(
     does not settle: that it can was seen before, and that it no longer does is for checks to find.
     """
     since = before or Before()
-    watch = Watch(path, backend, journal, scenario.checks, since.at, limits.room)
-    net = LiveNet(scenario.plan, backend, path / runs.SAMPLES)
-    timeline = TimelineRun(scenario.timeline, net, journal, scenario.seed, Caller(scenario.plan, backend))
-    view = View(path, scenario.plan, backend, timeline, watch)
-    watching = [asyncio.create_task(watch.run()), asyncio.create_task(screen.watch(view))]
-    if answers.are_wanted(scenario.checks):
-        watching.append(asyncio.create_task(answers.keep_asking(scenario.plan, backend, path)))
-    phases = _Phases(scenario, backend, journal, timeline, screen, before)
-    try:
-        await phases.run(progress or Progress(), fresh=not progress)
-    except (NotSettled, StressnetError, ExceptionGroup) as error:
-        journal.note("stopped", why=why(error, "a step failed"))
-    except asyncio.CancelledError:
-        journal.note("stopped", why="interrupted")
-    finally:
-        for task in watching:
-            task.cancel()
-        await asyncio.gather(*watching, return_exceptions=True)
-        journal.note("phase", phase="over")
-        with suppress(StressnetError, OSError):
-            await asyncio.shield(_collect(scenario, backend, path, journal, watch, since, limits))
-        watch.close()
+    async with backend.keeping():
+        watch = Watch(path, backend, journal, scenario.checks, since.at, limits.room)
+        net = LiveNet(scenario.plan, backend, path / runs.SAMPLES)
+        timeline = TimelineRun(scenario.timeline, net, journal, scenario.seed, Caller(scenario.plan, backend))
+        view = View(path, scenario.plan, backend, timeline, watch)
+        watching = [asyncio.create_task(watch.run()), asyncio.create_task(screen.watch(view))]
+        if answers.are_wanted(scenario.checks):
+            watching.append(asyncio.create_task(answers.keep_asking(scenario.plan, backend, path)))
+        phases = _Phases(scenario, backend, journal, timeline, screen, before)
+        try:
+            await phases.run(progress or Progress(), fresh=not progress)
+        except (NotSettled, StressnetError, ExceptionGroup) as error:
+            journal.note("stopped", why=why(error, "a step failed"))
+        except asyncio.CancelledError:
+            journal.note("stopped", why="interrupted")
+        finally:
+            for task in watching:
+                task.cancel()
+            await asyncio.gather(*watching, return_exceptions=True)
+            journal.note("phase", phase="over")
+            with suppress(StressnetError, OSError):
+                await asyncio.shield(_collect(scenario, backend, path, journal, watch, since, limits))
+            watch.close()
 
 
 @dataclass(frozen=True, slots=True)
