@@ -17,7 +17,7 @@ from pathlib import Path
 from benchmarks.sampling import agents, cpu_s
 from benchmarks.timing import machine
 from stressnet.cli.soak_screen import SoakScreen
-from stressnet.cli.told import until_told
+from stressnet.cli.told import run_until_told
 from stressnet.engine.run.scenario import Scenario, load_scenarios
 from stressnet.engine.run.stages import Asked
 from stressnet.engine.soak import thin
@@ -113,7 +113,7 @@ def main() -> None:
             return Order(scenario, asked, options.minutes * 60, 120.0, _BUDGET)
 
         with begun(load, order_of, folder / "runs", resume=False) as (path, order):
-            asyncio.run(until_told(soak(path, order, folder, options.backend)))
+            run_until_told(soak(path, order, folder, options.backend))
 
 
 async def soak(path: Path, order: Order, state: Path, backend: str) -> None:

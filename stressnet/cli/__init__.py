@@ -7,6 +7,7 @@ import io
 import os
 import signal
 import sys
+from contextlib import suppress
 from typing import Any, NoReturn
 
 import click
@@ -128,6 +129,9 @@ def main() -> NoReturn:
                 ": ".join(str(part) for part in (error.filename, error.strerror or error) if part)
             )
         )
+    except Exception as error:  # 1, with which Python ends, would say that a check has failed
+        hint = "STRESSNET_DEBUG=1 shows where, for a report of it"
+        _fail(StressnetError(f"stressnet itself has failed: {error!r}", hints=(hint,)))
 
 
 def _open_standard_streams() -> None:
@@ -145,7 +149,8 @@ def _open_standard_streams() -> None:
 def _fail(error: StressnetError) -> NoReturn:
     if os.environ.get("STRESSNET_DEBUG"):
         raise error
-    click.echo(f"error: {error.message}", err=True)
-    for hint in error.hints:
-        click.echo(f"hint: {hint}", err=True)
+    with suppress(OSError):  # the terminal may be gone
+        click.echo(f"error: {error.message}", err=True)
+        for hint in error.hints:
+            click.echo(f"hint: {hint}", err=True)
     sys.exit(error.exit_code)

@@ -61,8 +61,7 @@ def add(
 
     Everything is checked before anything is done; then it is on for all targets, or for none.
     """
-    import asyncio
-
+    from stressnet.cli.told import run_until_told
     from stressnet.engine.faults import Wish
     from stressnet.spec.targets import Targets
 
@@ -70,7 +69,7 @@ def add(
         raise click.UsageError("--for 0s is no time; leave it out for a fault that lasts until it is healed")
     wish = Wish(kind, parameters, Targets(source, target, between, on), for_s or 0.0, hold)
     try:
-        asyncio.run(_add(net, wish, seed, as_json))
+        run_until_told(_add(net, wish, seed, as_json))
     except KeyboardInterrupt:
         if not hold:
             raise

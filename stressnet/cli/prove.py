@@ -86,12 +86,10 @@ def command(
     Exit codes: 0 each variant did as expected often enough, 1 one did the opposite too often, 2 too many runs were
     inconclusive to say, or Ctrl-C, 254 bad input, 255 the harness failed.
     """
-    import asyncio
-
     from stressnet.cli.prove_screen import ProveScreen
     from stressnet.cli.prove_text import print_proof
     from stressnet.cli.terminal import print_json
-    from stressnet.cli.told import until_told
+    from stressnet.cli.told import run_until_told
     from stressnet.engine.prove import Prover
     from stressnet.engine.room import Room
     from stressnet.engine.run.stages import Asked
@@ -119,7 +117,7 @@ def command(
     prover = Prover(expected, runs, do, share=at_least, told=told, room=room)
     try:
         with ProveScreen(prover.proof, runs) as screen:
-            proof = asyncio.run(until_told(prover.run(_MOST if at_once == AUTO else int(at_once))))
+            proof = run_until_told(prover.run(_MOST if at_once == AUTO else int(at_once)))
     except StressnetError:
         with suppress(OSError):
             folder.rmdir()  # it came to nothing

@@ -45,11 +45,9 @@ def command(
     Exit codes: 0 pass, 1 fail, 2 inconclusive, 254 bad input, 255 the harness failed. Ctrl-C heals all faults, and
     judges what there is as inconclusive.
     """
-    import asyncio
-
     from stressnet.cli.run_screen import RunScreen
     from stressnet.cli.terminal import print_json
-    from stressnet.cli.told import until_told
+    from stressnet.cli.told import run_until_told
     from stressnet.cli.verdict_text import print_verdict
     from stressnet.engine.run.scenario import load_scenarios, unique_mark
     from stressnet.engine.run.stages import Asked, run
@@ -60,7 +58,7 @@ def command(
         raise click.UsageError("--resume goes on with what was asked for; only --keep and --json go with it")
     with RunScreen(quiet=as_json) as screen:
         if resume:
-            path, verdict = asyncio.run(until_told(go_on(find_run(str(plan), out), screen, keep=keep)))
+            path, verdict = run_until_told(go_on(find_run(str(plan), out), screen, keep=keep))
         else:
             scenario = load_scenarios(
                 plan, sets=sets, kinds=kinds, seed=seed, backend=backend, variant=variant, mark=unique_mark()
@@ -70,7 +68,7 @@ def command(
                 scenario = scenario.of_round(number)
                 words = (*words, "--round", str(number))
             asked = Asked(out, words, Path(scenario.file).read_text(encoding="utf-8"), keep)
-            path, verdict = asyncio.run(until_told(run(scenario, asked, screen)))
+            path, verdict = run_until_told(run(scenario, asked, screen))
     if as_json:
         print_json({"run": str(path), **verdict.to_raw()})
     else:

@@ -53,10 +53,8 @@ def command(
     The round that is being done then is done to its end. Exit codes: 0 pass, 1 a round failed, 2 inconclusive, 254 bad
     input, 255 the harness failed. Ctrl-C heals all faults, judges what there is and takes the net down.
     """
-    import asyncio
-
     from stressnet.cli.soak_screen import SoakScreen, finish
-    from stressnet.cli.told import until_told
+    from stressnet.cli.told import run_until_told
     from stressnet.engine.run.scenario import Scenario, load_scenarios
     from stressnet.engine.run.stages import Asked
     from stressnet.engine.soak import budget as budgets
@@ -84,6 +82,6 @@ def command(
     with begun(load, order_of, out, resume=resume) as (folder, order), SoakScreen(quiet=as_json) as screen:
         screen.say(f"{order.scenario.name}: {len(order.scenario.plan.nodes)} nodes, {folder}")
         soak = Soak(order, folder, LivePlace(order.scenario, screen), screen.say)
-        amount = asyncio.run(until_told(soak.run()))
+        amount = run_until_told(soak.run())
         finish(folder, amount, as_json=as_json)
     sys.exit(amount.exit_code)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterable
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -19,24 +19,42 @@ def endings() -> list[signal.Signals]:
     return [number for number in asking if signal.getsignal(number) is not signal.SIG_IGN]
 
 
-async def until_told(work: Coroutine[Any, Any, T]) -> T:
-    """Do some work, which SIGTERM and SIGHUP cancel as Ctrl-C does.
+def run_until_told(work: Coroutine[Any, Any, T]) -> T:
+    """Do some work in an event loop, which SIGTERM and SIGHUP cancel as Ctrl-C does, once; later ones change nothing.
 
-    What is written to a terminal that has gone away goes to nobody from then on.
+    KeyboardInterrupt where it has no answer then. What is written to a terminal that has gone away goes to nobody from
+    then on.
     """
     import asyncio  # not before: every verb asks for `endings`
 
-    task = asyncio.current_task()
-    assert task is not None
     terminals = [descriptor for descriptor in (1, 2) if os.isatty(descriptor)]
+    numbers = endings()
 
-    def end() -> None:
-        for descriptor in terminals:
-            if not os.isatty(descriptor):  # hung up: each write to it is an error
-                with open(os.devnull, "wb") as nobody:
-                    os.dup2(nobody.fileno(), descriptor)
-        task.cancel()
+    async def until_told() -> T:
+        loop, task = asyncio.get_running_loop(), asyncio.current_task()
+        assert task is not None
 
-    for number in endings():
-        asyncio.get_running_loop().add_signal_handler(number, end)
-    return await work
+        def tell(*_: object) -> None:
+            for number in numbers:  # ignored to the very end: who has told twice must get the answer, too
+                signal.signal(number, signal.SIG_IGN)
+            _silence(terminals)
+            if loop.is_closed():
+                raise KeyboardInterrupt
+            loop.call_soon_threadsafe(task.cancel)
+
+        for number in numbers:
+            signal.signal(number, tell)
+        return await work
+
+    try:
+        return asyncio.run(until_told())
+    except asyncio.CancelledError:
+        raise KeyboardInterrupt from None
+
+
+def _silence(terminals: Iterable[int]) -> None:
+    """Let what is written to those of these terminals that have gone away go to nobody: each write is an error."""
+    for descriptor in terminals:
+        if not os.isatty(descriptor):
+            with open(os.devnull, "wb") as nobody:
+                os.dup2(nobody.fileno(), descriptor)

@@ -44,10 +44,10 @@ def command(
     Late nodes start by themselves when their time has come; `stressnet status --watch` shows it.
     Ctrl-C removes what was made so far.
     """
-    import asyncio
     from functools import partial
 
     from stressnet.cli.terminal import Steps
+    from stressnet.cli.told import run_until_told
     from stressnet.engine.choose import backend_for
     from stressnet.engine.limits import unheld
     from stressnet.engine.plan_topology import plan_topology
@@ -73,10 +73,10 @@ def command(
         if joined:
             from stressnet.engine.reconcile import reconcile as bring_into_line
 
-            changes = asyncio.run(bring_into_line(plan, live, steps))
+            changes = run_until_told(bring_into_line(plan, live, steps))
             _say_changes(plan.net, changes, as_json)
             return
-        asyncio.run(up(plan, live, steps, keep_failed=keep_failed))
+        run_until_told(up(plan, live, steps, keep_failed=keep_failed))
     _say_up(plan, as_json)
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from stressnet import state
 from stressnet.backends.base import Backend
+from stressnet.engine.ending import to_its_end
 from stressnet.engine.reconcile import begin_afresh, refuse_lost_preparations
 from stressnet.errors import AgentError, InputError, Problem
 from stressnet.faults.declared import with_declared
@@ -175,7 +176,7 @@ async def hold(backend: Backend, name: str) -> None:
                         raise
                 await asyncio.sleep(RENEW_S)
         except asyncio.CancelledError:
-            await asyncio.shield(_heal_quietly(backend, name))
+            await to_its_end(_heal_quietly(backend, name))
             raise
 
 

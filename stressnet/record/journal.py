@@ -60,7 +60,9 @@ def read_journal(path: Path) -> list[dict[str, Any]]:
     """Return all events; a torn line, as a kill leaves it, is passed over."""
     events = []
     try:
-        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+        lines = path.read_text(encoding="utf-8", errors="replace").split(
+            "\n"
+        )  # other ends of lines stand within texts
     except FileNotFoundError:
         return []
     for line in lines:

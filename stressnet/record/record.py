@@ -149,7 +149,8 @@ class Record:
                     span.measured_at = event["achieved"].get("at")
                 span.hits = event["hits"]
             elif event["event"] == "fault over" and event["id"] in found:
-                found[event["id"]].ended = event["time"]
+                # Of one that the agent ended while nobody did the run, it is told afterwards.
+                found[event["id"]].ended = min(event.get("at", event["time"]), event["time"])
                 found[event["id"]].by = str(event.get("by", ""))
                 found[event["id"]].at_heal = Presence.from_raw(event)
         return list(found.values())

@@ -96,6 +96,38 @@ def test_an_interrupted_run_heals_collects_and_judges(folder: Path, way: signal.
     assert nets_called(record.plan.net) == []
 
 
+def test_a_run_that_is_told_to_end_before_its_net_is_up_leaves_nothing(folder: Path, backend: str) -> None:
+    """There is no verdict, and the exit code is not that of one."""
+    require_relay(backend)
+    run = begin(folder, "run", "short.yaml", "--backend", backend)
+    until(folder, "phase")
+    run.send_signal(signal.SIGTERM)
+    out, err = run.communicate(timeout=60)
+    record = Record(find_run("short", folder / "runs"))
+    assert run.returncode == 130, out + err
+    assert [event["why"] for event in record.events if event["event"] == "stopped"] == ["interrupted"]
+    assert not (record.path / "verdict.json").exists()
+    assert nets_called(record.plan.net) == []
+
+
+def test_a_run_that_is_told_to_end_at_its_end_has_its_verdict(folder: Path, backend: str) -> None:
+    """Signals that come while the net is taken down, as of a service manager that repeats itself, change nothing."""
+    require_relay(backend)
+    run = begin(
+        folder, "run", "short.yaml", "--backend", backend, "--set", "duration=6s", "--set", "observe=1s"
+    )
+    until(folder, "collected")
+    for _ in range(3):
+        run.send_signal(signal.SIGTERM)
+        time.sleep(0.2)
+    out, err = run.communicate(timeout=60)
+    record = Record(find_run("short", folder / "runs"))
+    assert record.over
+    outcome = json.loads((record.path / "verdict.json").read_text())["outcome"]
+    assert run.returncode == {"pass": 0, "fail": 1, "inconclusive": 2}[outcome], out + err
+    assert nets_called(record.plan.net) == []
+
+
 @pytest.mark.netns
 def test_a_run_goes_on_after_its_controller_was_killed(folder: Path) -> None:
     """What was on is put on again for the rest of its time, nothing is done twice, and the run comes to its end."""

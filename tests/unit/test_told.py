@@ -12,7 +12,7 @@ import pytest
 
 PROGRAM = """
 import asyncio, sys
-from stressnet.cli.told import until_told
+from stressnet.cli.told import run_until_told
 
 async def work():
     try:
@@ -23,7 +23,7 @@ async def work():
         return 2
     return 0
 
-sys.exit(asyncio.run(until_told(work())))
+sys.exit(run_until_told(work()))
 """
 LONG_S, SHORT_S = 30.0, 1.0
 
@@ -59,8 +59,8 @@ def test_a_terminal_that_went_away_does_not_change_the_answer() -> None:
     screen, keyboard = os.openpty()
     program = begin(LONG_S, terminal=keyboard)
     os.close(keyboard)
-    assert os.read(screen, 100) == b"at work\r\n"
-    os.close(screen)
+    with open(screen, "rb", buffering=0) as shown:
+        assert shown.readline() == b"at work\r\n"
     assert program.wait(timeout=LONG_S / 2) == 2
 
 
@@ -72,3 +72,19 @@ def test_what_nohup_begins_outlives_its_terminal() -> None:
     program.send_signal(signal.SIGHUP)
     assert program.communicate(timeout=LONG_S)[0] == ""
     assert program.returncode == 0
+
+
+def test_what_nobody_has_foreseen_is_no_verdict() -> None:
+    """Python ends with 1, which says that a check has failed; and nobody wants its traceback but who asks for it."""
+    program = "from stressnet import cli; cli.group.main = lambda **_: {}['height']; cli.main()"
+    for debug, code in (("", 255), ("1", 1)):
+        answer = subprocess.run(
+            [sys.executable, "-c", program],
+            capture_output=True,
+            text=True,
+            check=False,
+            env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2]), "STRESSNET_DEBUG": debug},
+        )
+        assert answer.returncode == code
+        assert ("Traceback" in answer.stderr) is bool(debug)
+        assert "KeyError('height')" in answer.stderr or debug

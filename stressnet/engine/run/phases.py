@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+import sqlite3
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Protocol
 
 from stressnet.backends.base import Backend
 from stressnet.engine.capture import keep_packets
+from stressnet.engine.ending import to_its_end
 from stressnet.engine.links import look_at_links
 from stressnet.engine.run import answers
 from stressnet.engine.run.calls import Caller
@@ -25,7 +27,7 @@ from stressnet.engine.up import Report
 from stressnet.errors import StressnetError
 from stressnet.plan import Plan
 from stressnet.record import runs
-from stressnet.record.journal import RunJournal
+from stressnet.record.journal import RunJournal, read_journal
 from stressnet.record.record import PHASES
 
 
@@ -94,7 +96,8 @@ async def live(
     """
     since = before or Before()
     async with backend.keeping():
-        watch = Watch(path, backend, journal, scenario.checks, since.at, limits.room)
+        breached = _breached(path) if progress else ()
+        watch = Watch(path, backend, journal, scenario.checks, since.at, limits.room, breached)
         net = LiveNet(scenario.plan, backend, path / runs.SAMPLES)
         timeline = TimelineRun(scenario.timeline, net, journal, scenario.seed, Caller(scenario.plan, backend))
         view = View(path, scenario.plan, backend, timeline, watch)
@@ -109,13 +112,9 @@ async def live(
         except asyncio.CancelledError:
             journal.note("stopped", why="interrupted")
         finally:
-            for task in watching:
-                task.cancel()
-            await asyncio.gather(*watching, return_exceptions=True)
-            journal.note("phase", phase="over")
-            with suppress(StressnetError, OSError):
-                await asyncio.shield(_collect(scenario, backend, path, journal, watch, since, limits))
-            watch.close()
+            # Who is told to stop meanwhile is at the end anyhow, and the record whole.
+            with suppress(asyncio.CancelledError):
+                await to_its_end(_end(view, journal, watching, since, limits))
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,20 +166,26 @@ class _Phases:
         await asyncio.sleep(max(0.0, self.scenario.timeline.observe_s - passed_s))
 
 
-async def _collect(
-    scenario: Scenario,
-    backend: Backend,
-    path: Path,
-    journal: RunJournal,
-    watch: Watch,
-    since: Before,
-    limits: Limits,
+async def _end(
+    view: View, journal: RunJournal, watching: Sequence[asyncio.Task[None]], since: Before, limits: Limits
 ) -> None:
-    await watch.fetch()
-    await watch.judge()
-    await collect_blocks(scenario.plan, backend, path, journal)
-    await collect_logs(scenario.plan, backend, path, journal, since.logs, limits.log_bytes)
-    journal.note("collected")
+    """Stop what goes on beside the phases, and complete the record as far as that can be done."""
+    for task in watching:
+        task.cancel()
+    await asyncio.gather(*watching, return_exceptions=True)
+    journal.note("phase", phase="over")
+    with suppress(StressnetError, OSError, sqlite3.Error):
+        await view.watch.fetch()
+        await view.watch.judge()
+        await collect_blocks(view.plan, view.backend, view.path, journal)
+        await collect_logs(view.plan, view.backend, view.path, journal, since.logs, limits.log_bytes)
+        journal.note("collected")
+    view.watch.close()
+
+
+def _breached(path: Path) -> set[str]:
+    """Return the checks that had failed when the controller of a run died."""
+    return {event["check"] for event in read_journal(path / runs.JOURNAL) if event["event"] == "evidence"}
 
 
 def why(error: BaseException, otherwise: str) -> str:

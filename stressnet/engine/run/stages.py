@@ -5,19 +5,21 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, closing
+from contextlib import asynccontextmanager, closing, suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from stressnet import state
 from stressnet.backends.base import Backend
 from stressnet.checks.verdict import Verdict, judge
 from stressnet.engine.choose import backend_for, nets_called
+from stressnet.engine.ending import to_its_end
 from stressnet.engine.faults import heal, standing
 from stressnet.engine.recheck import write_verdict
 from stressnet.engine.run.facts import host_facts, images, versions
 from stressnet.engine.run.phases import Screen, live, why
-from stressnet.engine.run.resume import open_spans, progress_of, read_scenario, rest_of
+from stressnet.engine.run.resume import left_s, open_spans, progress_of, read_scenario, rest_of
 from stressnet.engine.run.scenario import Scenario
 from stressnet.engine.up import up
 from stressnet.errors import UsageError
@@ -27,6 +29,7 @@ from stressnet.record.journal import RunJournal
 from stressnet.record.record import Record
 from stressnet.report.html import render
 from stressnet.report.of_record import page_of
+from stressnet.spec.units import format_duration
 
 _MARGIN_S = 600.0
 """How much longer than planned a net may live before it removes itself: its controller must have died."""
@@ -55,7 +58,8 @@ async def run(scenario: Scenario, asked: Asked, screen: Screen) -> tuple[Path, V
     path = runs.new_run(asked.root, scenario.name, time.time())
     screen.begun(scenario, path)
     ttl_s = scenario.settling.timeout_s + scenario.settling.baseline_s + scenario.timeline.duration_s
-    plan = replace(scenario.plan, ttl_s=ttl_s + scenario.timeline.observe_s + _MARGIN_S)
+    ttl_s += scenario.timeline.observe_s + _MARGIN_S
+    plan = scenario.plan if asked.keep else replace(scenario.plan, ttl_s=ttl_s)
     scenario = replace(scenario, plan=plan)
     write_down(path, scenario, asked)
     backend = backend_for(plan.backend, plan.net)
@@ -79,9 +83,16 @@ async def resume(path: Path, screen: Screen, *, keep: bool) -> tuple[Path, Verdi
     scenario, record = read_scenario(path), Record(path)
     progress = progress_of(record)
     plan = scenario.plan
-    if not any(net.complete for net in nets_called(plan.net, (plan.backend,))):
-        hint = f"`stressnet check {path}` judges what there is"
+    hint = f"`stressnet check {path}` judges what there is"
+    found = [net for net in nets_called(plan.net, (plan.backend,)) if net.complete]
+    if not found:
         raise UsageError(f"net {plan.net!r} of this run is gone, so it cannot go on", hints=(hint,))
+    needs_s = left_s(scenario, progress)
+    if found[0].expires_at and time.time() + needs_s > found[0].expires_at:
+        lives = format_duration(max(0.0, round(found[0].expires_at - time.time())))
+        rest = format_duration(round(needs_s))
+        said = f"net {plan.net!r} of this run lives for {lives} more, and the rest may take {rest}"
+        raise UsageError(said, hints=(hint,))
     backend = backend_for(plan.backend, plan.net)
     scenario = replace(scenario, timeline=rest_of(scenario.timeline, record, progress))
     with closing(RunJournal(path / runs.JOURNAL)) as journal:
@@ -100,21 +111,23 @@ async def _heal_what_was_on(record: Record, backend: Backend, journal: RunJourna
     wanted = [one for one in ids if one in on]
     if wanted:
         await heal(backend, wanted, everything=False)
-    over = {one.fault.id: one.at_heal for one in await standing(backend) if one.over}
+    over = {one.fault.id: one for one in await standing(backend) if one.over}
     for one in ids:
-        journal.note("fault over", id=one, by="kill", **over.get(one, {}))
+        told: dict[str, Any] = {"at": over[one].until, **over[one].at_heal} if one in over else {}
+        journal.note("fault over", id=one, by="kill", **told)
 
 
 @asynccontextmanager
 async def _taken_down(
     plan: Plan, backend: Backend, journal: RunJournal, *, keep: bool
 ) -> AsyncIterator[None]:
-    """Remove the net after a block of code, whatever became of it."""
+    """Remove the net after a block of code, whatever became of it: who is told to stop is at its end then."""
     try:
         yield
     finally:
         if not keep:
-            await asyncio.shield(backend.destroy(data=True))
+            with suppress(asyncio.CancelledError):
+                await to_its_end(backend.destroy(data=True))
             state.forget(plan.net)
             journal.note("phase", phase="down")
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from stressnet.backends.base import Backend
 from stressnet.checks.verdict import Judgement, Verdict, judge
+from stressnet.engine.ending import to_its_end
 from stressnet.engine.links import changed_by_others
 from stressnet.engine.run.evidence import gather
 from stressnet.engine.samples import fetch
@@ -49,8 +51,10 @@ class Watch:
         checks: Sequence[Mapping[str, Any]],
         since: float = 0.0,
         room: Room = unlimited,
+        breached: Iterable[str] = (),
     ) -> None:
-        """`since` (Unix time): what was sampled before is not of this run. `room` is asked before the record grows."""
+        """`since` (Unix time): what was sampled before is not of this run. `room` is asked before the record grows.
+        `breached`: checks of whose first failure there is evidence already."""
         self._since = since
         self._room = room
         self._path = path
@@ -58,7 +62,7 @@ class Watch:
         self._journal = journal
         self._checks = checks
         self._samples: Samples | None = None
-        self._breached: set[str] = set()
+        self._breached = set(breached)
         self._failing = ""
         self._lost = False
         self._changed: dict[str, int] = {}
@@ -83,17 +87,22 @@ class Watch:
         try:
             with tempfile.TemporaryDirectory() as folder:
                 copy = Path(folder) / runs.SAMPLES
-                since = max(self._since, self._opened().latest() - _OVERLAP_S)
+                # A clock may be set back.
+                latest = min(self._opened().latest(), time.time())
+                since = max(self._since, latest - _OVERLAP_S)
                 size = await fetch(self._backend, copy, since)
                 if not await asyncio.to_thread(self._room, _GROWTH * size):
                     self._lose("there is no room for them")
                     return
-                await _to_its_end(lambda: self._opened().absorb(copy))
+                await to_its_end(asyncio.to_thread(lambda: self._opened().absorb(copy)))
             await self._look_at_control()
-        except StressnetError as error:  # an agent that is just being started again
-            if error.message != self._failing:
-                self._journal.note("samples not fetched", why=error.message)
-            self._failing = error.message
+        except (StressnetError, OSError, sqlite3.Error) as error:
+            # An agent that is just being started again, or a disk that is full for a moment: what is missing comes with
+            # the next.
+            why = error.message if isinstance(error, StressnetError) else str(error)
+            if why != self._failing:
+                self._journal.note("samples not fetched", why=why)
+            self._failing = why
         else:
             self._failing = ""
 
@@ -121,8 +130,8 @@ class Watch:
         self.verdict = await asyncio.to_thread(lambda: judge(Record(self._path), self._checks))
         for one in self.verdict.judgements:
             if one.finding.outcome == "fail" and one.name not in self._breached:
-                self._breached.add(one.name)
                 await self._breach(one)
+                self._breached.add(one.name)
 
     async def _breach(self, one: Judgement) -> None:
         self._journal.note(
@@ -135,16 +144,3 @@ class Watch:
         """Close the record's file of samples."""
         if self._samples is not None:
             self._samples.close(alone=True)
-
-
-async def _to_its_end(work: Callable[[], None]) -> None:
-    """Work in a thread; return, or be cancelled, only when it is done.
-
-    A thread cannot be stopped, and others use afterwards what it works on.
-    """
-    working = asyncio.ensure_future(asyncio.to_thread(work))
-    try:
-        await asyncio.shield(working)
-    except asyncio.CancelledError:
-        await asyncio.wait([working])
-        raise

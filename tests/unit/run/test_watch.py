@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -87,3 +89,51 @@ def test_a_fetch_that_is_cancelled_ends_before_the_last_one_begins(
 
     asyncio.run(main())
     assert seen == [True, True]
+
+
+@pytest.mark.parametrize(
+    "error", [OSError(28, "No space left on device"), sqlite3.OperationalError("disk full")]
+)
+def test_a_full_disk_stops_no_watch(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    """It is noted once, and what is missing comes with the next that is fetched."""
+    counts = iter([error, error, None])
+
+    async def fails(backend: Backend, copy: Path, since: float) -> int:
+        if (failing := next(counts)) is not None:
+            raise failing
+        return await fetch(backend, copy, since)
+
+    monkeypatch.setattr(watch, "fetch", fails)
+    monkeypatch.setattr(watch, "changed_by_others", nobody)
+
+    async def main() -> None:
+        with watching(tmp_path / "run") as looking:
+            for _ in range(3):
+                await looking.fetch()
+
+    asyncio.run(main())
+    (event,) = read_journal(tmp_path / "run" / "journal.jsonl")
+    assert event["event"] == "samples not fetched"
+    assert str(error) in event["why"]
+
+
+def test_a_clock_that_was_set_back_hides_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What has been sampled since lies before the latest that there was."""
+    asked: list[float] = []
+
+    async def noting(backend: Backend, copy: Path, since: float) -> int:
+        asked.append(since)
+        return await fetch(backend, copy, since)
+
+    monkeypatch.setattr(watch, "fetch", noting)
+    monkeypatch.setattr(watch, "changed_by_others", nobody)
+    monkeypatch.setattr(Samples, "latest", lambda _: time.time() + 60)
+
+    async def main() -> None:
+        with watching(tmp_path / "run") as looking:
+            await looking.fetch()
+
+    asyncio.run(main())
+    assert asked[0] < time.time()
