@@ -151,7 +151,7 @@ class MemoryNet:
             if not one.over:
                 self._faults[name] = replace(one, state=state, achieved={"figures": list(figures)})
 
-    async def look(self) -> Seen:
+    async def look(self, *, connections: bool = False) -> Seen:
         """Return what the test has set."""
         self._check()
         return self.seen

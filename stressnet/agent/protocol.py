@@ -57,7 +57,7 @@ class Connection:
             raise AgentError(f"the agent has not answered {name!r} within {_PATIENCE_S:g} s") from None
         except (ConnectionError, asyncio.IncompleteReadError, ValueError) as error:
             raise AgentError(f"the agent went away during {name!r}: {error}") from error
-        if not answer:
+        if not answer.endswith(b"\n"):
             raise AgentError(f"the agent went away during {name!r}")
         reply = json.loads(answer)
         self._in_turn = "error" in reply or name not in FILES | STREAMS

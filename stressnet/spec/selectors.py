@@ -30,6 +30,7 @@ from stressnet.spec.units import QuantityError, parse_percent
 from stressnet.spec.words import listing, nearest, show
 
 _ANY = re.compile(r"any +(\S+) +of(?: +(.*))?", re.DOTALL)
+_DRAW = re.compile(r"any +\S+ +of +")
 _PEERS_OF = re.compile(r"peers +of(?: +(.*))?")
 _FEWER = re.compile(r"fewer +than +(\S+) +peers?")
 _LAGGING = re.compile(r"lagging(?: +by +(\S+))?")
@@ -50,6 +51,8 @@ class Observation:
     peers: Mapping[str, int] = field(default_factory=dict)
     connected: frozenset[tuple[str, str]] = frozenset()
     """Pairs with an open connection; the first has opened it."""
+    anything: bool = False
+    """Whether all that can be observed is so of every node: to find out whether a selector can mean any."""
 
 
 class SelectorError(ValueError):
@@ -93,6 +96,11 @@ def asks_connections(selector: str) -> bool:
     return any(_PEERS_OF.search(item) for item in selector.split(","))
 
 
+def undrawn(selector: str) -> str:
+    """Return the selector of all nodes that this one may draw."""
+    return _DRAW.sub("", selector)
+
+
 class _Reading:
     """One selector being resolved, and what is wrong with it."""
 
@@ -131,12 +139,16 @@ class _Reading:
             return self._at_height(lambda lag: lag >= by)
         if found := _FEWER.fullmatch(item):
             most = self._whole(found[1], item, "fewer than 3 peers")
+            if self._observed.anything:
+                return self._everyone
             return frozenset(name for name, count in self._observed.peers.items() if count < most)
         if found := _PEERS_OF.fullmatch(item):
             return self._peers_of((found[1] or "").strip())
         return self._by_plan(item)
 
     def _at_height(self, wanted: Callable[[int], bool]) -> frozenset[str]:
+        if self._observed.anything:
+            return self._everyone
         heights = self._observed.heights
         top = max(heights.values(), default=0)
         return frozenset(name for name, height in heights.items() if wanted(top - height))
@@ -146,6 +158,8 @@ class _Reading:
             return self._refuse(
                 f"no node is called {show(name)}", self._listed("node"), nearest(name, self._everyone)
             )
+        if self._observed.anything:
+            return self._everyone - {name}
         pairs = self._observed.connected
         return frozenset(a if b == name else b for a, b in pairs if name in (a, b)) - {name}
 

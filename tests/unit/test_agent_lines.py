@@ -19,6 +19,7 @@ ANSWERS = {
     "samples": b'{"result": 4}\nfour',
     "dial": b'{"result": null}\nbytes of a port',
     "nothing": b"",
+    "half": b'{"resu',
     "end": b"",
 }
 
@@ -36,7 +37,7 @@ async def play(use: Callable[[Connection], Awaitable[object]]) -> list[Connectio
         while line := await reader.readline():
             (name,) = (name for name in ANSWERS if name.encode() in line)
             writer.write(ANSWERS[name])
-            if name == "end":
+            if name in ("half", "end"):
                 break
         writer.close()
 
@@ -68,8 +69,13 @@ async def given_up(agent: Connection) -> None:
 
 
 async def ended(agent: Connection) -> None:
-    with pytest.raises(AgentError):
+    with pytest.raises(AgentError, match="went away"):
         await agent.call("end")
+
+
+async def ended_within(agent: Connection) -> None:
+    with pytest.raises(AgentError, match="went away"):
+        await agent.call("half")
 
 
 @pytest.mark.parametrize("use", [lambda agent: agent.call("hello"), refused, read_file])
@@ -79,7 +85,8 @@ def test_it_serves_again(use: Callable[[Connection], Awaitable[object]]) -> None
 
 
 @pytest.mark.parametrize(
-    "use", [lambda agent: agent.call("dial"), lambda agent: agent.call("samples"), given_up, ended]
+    "use",
+    [lambda agent: agent.call("dial"), lambda agent: agent.call("samples"), given_up, ended, ended_within],
 )
 def test_it_is_closed(use: Callable[[Connection], Awaitable[object]]) -> None:
     """Where bytes of a port, a file, or a late answer are still to come, and where the agent has gone."""

@@ -38,27 +38,32 @@ class Caller:
     async def _call(self, node: str, calls: Calls, seconds: float) -> dict[str, Any]:
         loop = asyncio.get_running_loop()
         begun, sent, answered = loop.time(), 0, 0
+        end = begun + seconds
         failed: Counter[str] = Counter()
         took: list[float] = []
         line: Connection | None = None
         state = h11.Connection(h11.CLIENT)
-        while (due := begun + sent / calls.rate) < begun + seconds:
-            await asyncio.sleep(max(0.0, due - loop.time()))
-            sent += 1
-            asked = loop.time()
-            try:
-                if line is None:
-                    line, state = await self._dial(node, calls), h11.Connection(h11.CLIENT)
-                await asyncio.wait_for(_exchange(line, state, calls, sent), _TIMEOUT_S)
-                answered += 1
-                took.append(loop.time() - asked)
-            except (StressnetError, OSError, ValueError, TimeoutError, h11.ProtocolError) as error:
-                failed[str(error) or type(error).__name__] += 1
-                if line is not None:
-                    line.writer.close()
-                line = None
-        if line is not None:
-            line.writer.close()
+        try:
+            # A node that does not answer holds calls up: those that were not sent by the end are not sent.
+            while max(begun + sent / calls.rate, loop.time()) < end:
+                await asyncio.sleep(max(0.0, begun + sent / calls.rate - loop.time()))
+                sent += 1
+                asked = loop.time()
+                try:
+                    async with asyncio.timeout(min(_TIMEOUT_S, end - asked)):
+                        if line is None:
+                            line, state = await self._dial(node, calls), h11.Connection(h11.CLIENT)
+                        await _exchange(line, state, calls, sent)
+                    answered += 1
+                    took.append(loop.time() - asked)
+                except (StressnetError, OSError, ValueError, TimeoutError, h11.ProtocolError) as error:
+                    failed[str(error) or type(error).__name__] += 1
+                    if line is not None:
+                        line.writer.close()
+                    line = None
+        finally:
+            if line is not None:
+                line.writer.close()
         took.sort()
         median = took[len(took) // 2] if took else None
         return {"sent": sent, "answered": answered, "failed": dict(failed.most_common(5)), "median_s": median}
@@ -66,7 +71,11 @@ class Caller:
     async def _dial(self, node: str, calls: Calls) -> Connection:
         port = calls.port if isinstance(calls.port, int) else self._plan.node(node).port(calls.port).number
         line = await self._backend.connect()
-        await line.call("dial", node=node, port=port)
+        try:
+            await line.call("dial", node=node, port=port)
+        except BaseException:
+            line.writer.close()
+            raise
         return line
 
 

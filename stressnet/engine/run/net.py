@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 from collections.abc import Mapping, Sequence
 from contextlib import closing, suppress
@@ -18,7 +19,7 @@ from stressnet.plan import Plan
 from stressnet.record.samples import read_metrics
 from stressnet.spec.selectors import Observation
 
-_TRIES = 4
+_TRIES, _TRY_AGAIN_S = 4, 1.0
 Put = tuple[Fault, tuple[str, ...]]
 
 
@@ -61,8 +62,8 @@ class Net(Protocol):
     async def standing(self) -> Sequence[Standing]:
         """Return the faults that are on, and what is known of those that were."""
 
-    async def look(self) -> Seen:
-        """Return the net as it is now."""
+    async def look(self, *, connections: bool = False) -> Seen:
+        """Return the net as it is now; who is connected to whom only where asked for."""
 
     async def metric(self, name: str) -> Mapping[str, float]:
         """Return the latest value of a series by node, summed over its labels."""
@@ -93,15 +94,19 @@ class LiveNet:
     async def take_off(self, ids: Sequence[str]) -> Mapping[str, Mapping[str, Any]]:
         """Heal those of these faults that are on."""
         for left in reversed(range(_TRIES)):
-            on = {one.fault.id for one in await self.standing() if not one.over}
-            wanted = [one for one in ids if one in on]
             try:
+                on = {one.fault.id for one in await self.standing() if not one.over}
+                wanted = [one for one in ids if one in on]
                 if wanted:
                     await heal(self.backend, wanted, everything=False)
                 return {one.fault.id: one.at_heal for one in await self.standing() if one.over}
-            except (InputError, AgentError):  # one of them has just ended by itself: then none was healed
+            except InputError:  # one of them has just ended by itself: then none was healed
                 if not left:
                     raise
+            except AgentError:  # one that has died is started again within a second
+                if not left:
+                    raise
+                await asyncio.sleep(_TRY_AGAIN_S)
         raise AssertionError("the last try returns or raises")
 
     async def renew(self, ids: Sequence[str]) -> None:
@@ -116,10 +121,11 @@ class LiveNet:
         async with await self.backend.connect() as agent:
             return [read_standing(raw) for raw in await agent.call("fault_list", first=self._first)]
 
-    async def look(self) -> Seen:
+    async def look(self, *, connections: bool = False) -> Seen:
         """Ask the agent."""
         async with await self.backend.connect() as agent:
-            return Seen((await agent.call("status"))["nodes"])
+            nodes = (await agent.call("status"))["nodes"]
+            return Seen(nodes, await agent.call("connected") if connections else ())
 
     async def metric(self, name: str) -> Mapping[str, float]:
         """Read the latest values from the record."""

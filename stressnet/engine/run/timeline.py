@@ -14,13 +14,15 @@ from stressnet.faultplan.draw import own_seed
 from stressnet.faultplan.timeline import Timeline, TimelineStep
 from stressnet.faults.fault import Fault
 from stressnet.record.journal import RunJournal
-from stressnet.spec.selectors import resolve
+from stressnet.spec.selectors import SelectorError, resolve
 
 _LOOK_S = 0.5
 _SEEN_S = 2.0
 """Between two notes of a fault's figures, unless its state has changed."""
 _TRIES, _TRY_AGAIN_S = 3, 1.0
 """An agent that has died is started again within a second."""
+_TO_TELL_S = 0.1
+"""A load ends so much before the timeline, which waits for nobody: what became of its calls must be told."""
 
 _TOO_LATE = "the agent had not said that it is on when the timeline ended"
 
@@ -99,8 +101,8 @@ class TimelineRun:
         )
         try:
             await self._act[step.action](step)
-        except StressnetError as error:
-            self._journal.note("step failed", step=step.name, why=error.message)
+        except (StressnetError, SelectorError) as error:
+            self._journal.note("step failed", step=step.name, why=_words(error))
         except asyncio.CancelledError:
             if step.action == "fault":
                 self._journal.note("step failed", step=step.name, why=_TOO_LATE)
@@ -165,9 +167,11 @@ class TimelineRun:
         raise AssertionError("the last try returns or raises")
 
     async def _load(self, step: TimelineStep) -> None:
-        seen = await self._net.look()
+        seen = await self._net.look(connections=step.targets.asks_connections())
         nodes = resolve(step.targets.on, self._net.plan, seen.observation, own_seed(self._seed, step.name))
-        left = max(0.0, self._timeline.duration_s - self.elapsed_s)
+        if not nodes:
+            raise StressnetError(f"{step.targets.on!r} means no node now")
+        left = max(0.0, self._timeline.duration_s - self.elapsed_s - _TO_TELL_S)
         seconds = left if step.for_s is None else min(step.for_s, left)
         self._journal.note("load on", step=step.name, nodes=list(nodes), for_s=round(seconds, 3))
         done = await self._call_nodes(step, nodes, seconds)
@@ -189,7 +193,7 @@ class TimelineRun:
             return
         self._healing.update(ids)
         try:
-            await self._look_once()
+            await self._try(self._look_once())
             there = await self._net.take_off(ids)
         finally:
             self._healing.difference_update(ids)
@@ -245,6 +249,12 @@ class TimelineRun:
             await call
         except AgentError:
             return
+
+
+def _words(error: StressnetError | SelectorError) -> str:
+    if isinstance(error, StressnetError):
+        return error.message
+    return "; ".join(problem.found for problem in error.problems)
 
 
 def _last_state(one: Standing) -> str:

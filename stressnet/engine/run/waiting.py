@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from stressnet.engine.run.net import Net, Seen
 from stressnet.errors import AgentError
 from stressnet.faultplan.timeline import When
-from stressnet.spec.selectors import resolve
+from stressnet.spec.selectors import SelectorError, asks_connections, resolve
 from stressnet.spec.units import format_duration
 
 _POLL_S = 0.25
@@ -30,10 +30,13 @@ async def wait_for(when: When, net: Net, seed: int) -> None:
 
 async def _holds(when: When, net: Net, seed: int) -> bool:
     try:
-        seen = await net.look()
+        seen = await net.look(connections=asks_connections(when.of))
     except AgentError:  # it is started again
         return False
-    names = resolve(when.of, net.plan, seen.observation, seed)
+    try:
+        names = resolve(when.of, net.plan, seen.observation, seed)
+    except SelectorError:  # more are to be drawn than there are now
+        return False
     if when.condition == "height":
         heights = seen.heights
         return bool(names) and all(heights.get(name, -1) >= (when.above or 0) for name in names)

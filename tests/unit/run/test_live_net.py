@@ -11,6 +11,7 @@ from some_plan import some_plan
 
 from stressnet.engine.faults import Wish
 from stressnet.engine.run import net as nets
+from stressnet.errors import AgentError
 from stressnet.faults.fault import Fault
 from stressnet.spec.targets import Targets
 
@@ -20,6 +21,8 @@ class Agent:
 
     def __init__(self) -> None:
         self.asked: list[dict[str, Any]] = []
+        self.silent = 0
+        """How many calls find no agent."""
 
     async def connect(self) -> Agent:
         return self
@@ -32,6 +35,9 @@ class Agent:
 
     async def call(self, name: str, **parameters: Any) -> list[Any]:
         self.asked.append({"call": name, **parameters})
+        if self.silent:
+            self.silent -= 1
+            raise AgentError("no agent answers")
         return []
 
 
@@ -56,3 +62,19 @@ def test_a_round_asks_for_its_own_faults_and_not_for_all_of_the_night(
 
     asyncio.run(story())
     assert agent.asked == [{"call": "fault_list", "first": 0}, {"call": "fault_list", "first": 17}]
+
+
+@pytest.mark.parametrize(("silent", "heals"), [(3, True), (4, False)])
+def test_healing_waits_for_an_agent_that_is_started_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, silent: int, heals: bool
+) -> None:
+    """And not for ever."""
+    monkeypatch.setattr(nets, "_TRY_AGAIN_S", 0.01)
+    agent = Agent()
+    agent.silent = silent
+    net = nets.LiveNet(some_plan(), agent, tmp_path)  # type: ignore[arg-type]
+    if heals:
+        assert asyncio.run(net.take_off(["f1"])) == {}
+    else:
+        with pytest.raises(AgentError):
+            asyncio.run(net.take_off(["f1"]))

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from some_plan import some_plan
 
+from stressnet.engine.run.net import Seen
 from stressnet.engine.run.timeline import TimelineRun
 from stressnet.faultplan.timeline import Calls, Timeline, TimelineStep, When
 from stressnet.faults.presence import Presence
@@ -121,6 +123,41 @@ def test_a_step_waits_for_what_is_observed(trial: Trial, when: When, nodes: dict
 
     trial.run(fault("cut", when, 1.0, "eu-1"), beside=change)
     assert trial.log[0][0] == pytest.approx(30.0, abs=0.5)
+
+
+def test_a_selector_may_ask_who_is_connected(trial: Trial) -> None:
+    """A condition on the peers of a node comes when one of them is so, and a load goes to them."""
+    look = trial.net.look
+
+    async def connected(*, connections: bool = False) -> Seen:
+        return replace(await look(), connected=[("us-1", "eu-1")] if connections else [])
+
+    trial.net.look = connected  # type: ignore[method-assign]
+    trial.net.seen.nodes["eu-1"]["state"] = "exited"  # type: ignore[index]
+    calls = Calls("rpc", "rpc", "/", "inSync", (), 20.0)
+    when = When(condition="state", name="exited", of="peers of us-1", within_s=5.0)
+    load = TimelineStep(
+        "ask", When(time_s=9.0), "load", "load", (), Targets(on="peers of eu-1"), 1.0, calls=calls
+    )
+    trial.run(fault("cut", when, 1.0, "eu-2"), load)
+    assert trial.log[0] == (0.0, "on")
+    assert [nodes for _, nodes, _ in trial.called] == [["us-1"]]
+
+
+@pytest.mark.parametrize(
+    ("selector", "why"), [("any 2 of highest", "draws from 1"), ("peers of us-1", "means no node")]
+)
+def test_a_load_that_has_nobody_is_a_step_that_failed(trial: Trial, selector: str, why: str) -> None:
+    """And the rest goes on; a condition that asks so is not there yet."""
+    trial.net.seen.nodes["us-1"]["height"] = 40  # type: ignore[index]
+    calls = Calls("rpc", "rpc", "/", "inSync", (), 20.0)
+    load = TimelineStep("ask", When(time_s=5.0), "load", "load", (), Targets(on=selector), 1.0, calls=calls)
+    waits = When(condition="height", above=1.0, of=selector, within_s=10.0)
+    trial.run(load, fault("cut", waits, 1.0), fault("nap", When(time_s=30.0), 1.0))
+    (failed,) = trial.events("step failed")
+    assert why in failed["why"]
+    assert [event["step"] for event in trial.events("step missed")] == ["cut"]
+    assert trial.log[0] == (30.0, "on")
 
 
 @pytest.mark.parametrize("within_s", [15.0, None])
@@ -259,7 +296,10 @@ def test_load_is_sent_for_its_time(trial: Trial) -> None:
     calls = Calls("rpc", "rpc", "/", "inSync", (), 20.0)
     step = TimelineStep("ask", When(time_s=50.0), "load", "load", (), Targets(on="eu"), 30.0, calls=calls)
     trial.run(step)
-    assert trial.called == [(50.0, ["eu-1", "eu-2", "eu-3"], 10.0)]
+    ((at, nodes, seconds),) = trial.called
+    assert (at, nodes, round(seconds, 3)) == (50.0, ["eu-1", "eu-2", "eu-3"], 9.9)
+    (over,) = trial.events("load over")
+    assert over["time"] < 60.0
     assert trial.events("load over")
 
 
