@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 import time
 from collections.abc import Mapping
@@ -15,6 +16,7 @@ from rich.console import Group, RenderableType
 from rich.live import Live
 from rich.text import Text
 
+from stressnet.checks.verdict import Verdict
 from stressnet.cli.table import summary, table
 from stressnet.cli.terminal import Steps, console
 from stressnet.cli.verdict_text import STYLES
@@ -43,7 +45,6 @@ class RunScreen:
         self._phase = ("up", 0.0, time.monotonic())
         self._told = 0
         self._view: View | None = None
-        self._timeline_at = 0.0
 
     def step(self, name: str, done: int, total: int) -> None:
         """Show how far the net has come up."""
@@ -64,31 +65,36 @@ class RunScreen:
             self._tell(self._view)
         self._steps.__exit__(None, None, None)
         self._phase = (name, seconds, time.monotonic())
-        if name == "timeline":
-            self._timeline_at = time.time()
         if self._live is None:
             self._say(f"{name}{f', {format_duration(seconds)}' if seconds else ''}")
 
     async def watch(self, view: View) -> None:
         """Show the net, the faults that are on and what checks say so far, until cancelled."""
         self._view = view
-        if sys.stderr.isatty() and not self._quiet:
-            self._live = Live(console=console(stderr=True), auto_refresh=False, transient=True)
-            self._live.start()
-        async with aclosing(watch(view.plan, view.backend, _LOOK_S)) as states:
-            try:
-                async for status in states:
-                    if self._live is not None:
-                        self._live.update(self._picture(view, status), refresh=True)
-                    else:
-                        self._tell(view)
-            except AgentError:
-                return
-            finally:
-                if self._live is not None:
-                    self._live.stop()
-                    self._live = None
+        try:
+            if self._quiet:
+                await asyncio.Event().wait()
+            elif sys.stderr.isatty():
+                await self._show(view)
+            while True:
                 self._tell(view)
+                await asyncio.sleep(_LOOK_S)
+        finally:
+            self._tell(view)
+
+    async def _show(self, view: View) -> None:
+        """Show the picture until cancelled, or until there is no agent any more."""
+        self._live = Live(console=console(stderr=True), auto_refresh=False, transient=True)
+        self._live.start()
+        try:
+            async with aclosing(watch(view.plan, view.backend, _LOOK_S)) as states:
+                async for status in states:
+                    self._live.update(self._picture(view, status), refresh=True)
+        except AgentError:
+            return
+        finally:
+            self._live.stop()
+            self._live = None
 
     def _picture(self, view: View, status: NetStatus) -> RenderableType:
         name, seconds, since = self._phase
@@ -96,15 +102,10 @@ class RunScreen:
         head = Text.assemble((name, "bold"), f"  {format_duration(int(passed))}")
         head.append(f" of {format_duration(round(seconds))}" if seconds else "")
         lines: list[RenderableType] = [head]
-        lines += [
-            self._fault(step, view.timeline.achieved.get(one, {}))
-            for one, step in list(view.timeline.on.items())[:_FAULTS]
-        ]
-        lines += [
-            Text.assemble(("  fail  ", STYLES["fail"]), f"{one.name}: {one.finding.summary}")
-            for one in (view.watch.verdict.judgements if view.watch.verdict else ())
-            if one.finding.outcome == "fail"
-        ]
+        on = list(view.timeline.on.items())
+        lines += [self._fault(step, view.timeline.achieved.get(one, {})) for one, step in on[:_FAULTS]]
+        lines += [Text(f"  on  and {len(on) - _FAULTS} more", "yellow")] if len(on) > _FAULTS else []
+        lines += opinions(view.watch.verdict)
         size = console(stderr=True).size
         rows = max(3, size.height - len(lines) - 6)
         return Group(*lines, "", summary(status), "", table(status, rows, size.width))
@@ -126,7 +127,9 @@ class RunScreen:
         self._told = len(events)
 
     def _clock(self, at: float) -> str:
-        seconds = round(at - self._timeline_at) if self._timeline_at else 0
+        """Write a time as that of the timeline, also of one that was gone on with."""
+        elapsed = self._view.timeline.elapsed_s if self._view else 0.0
+        seconds = round(elapsed - (time.time() - at)) if elapsed else 0
         return f"  {'-' if seconds < 0 else '+'}{abs(seconds) // 60}:{abs(seconds) % 60:02d}"
 
     def _say(self, words: str) -> None:
@@ -140,3 +143,17 @@ class RunScreen:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._steps.__exit__(kind, error, trace)
+
+
+def opinions(verdict: Verdict | None) -> list[Text]:
+    """Say what checks think so far: why each has failed, and which of the others hold and which do not know yet."""
+    judgements = verdict.judgements if verdict else ()
+    lines = [
+        Text.assemble(("  fail  ", STYLES["fail"]), f"{one.name}: {one.finding.summary}")
+        for one in judgements
+        if one.finding.outcome == "fail"
+    ]
+    for outcome, word in (("pass", "pass"), ("inconclusive", "open")):
+        names = [one.name for one in judgements if one.finding.outcome == outcome]
+        lines += [Text.assemble((f"  {word}  ", STYLES[outcome]), (", ".join(names), "dim"))] if names else []
+    return lines
