@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from stressnet.errors import Problem
@@ -10,9 +11,9 @@ from stressnet.faults.declared import with_declared
 from stressnet.faults.kind import FaultKind
 from stressnet.plan import Plan
 from stressnet.spec.fault import read_parameters
-from stressnet.spec.selectors import Observation, SelectorError, resolve
+from stressnet.spec.selectors import Observation, SelectorError, resolve, undrawn
 from stressnet.spec.source import Path, Source
-from stressnet.spec.targets import Aim, Targets
+from stressnet.spec.targets import Aim, Links, Targets
 from stressnet.spec.words import listing, nearest, show
 
 _OPTIONS = {"--from": "from", "--to": "to", "--between": "between", "--on": "on"}
@@ -64,27 +65,32 @@ class Against:
 
     def aim(self, here: Path, kind: FaultKind, targets: Targets) -> None:
         """Look whether there are such links or nodes, and whether they can have this fault."""
-        found: list[Problem] = []
-        aim = Aim(self._plan, _everything(self._plan), self._seed, found)
-        nodes = links = ()
-        if kind.layer in ("packet", "stream"):
-            links = aim.links(kind, targets)  # type: ignore[assignment]
-        else:
-            nodes = aim.nodes(kind, targets)  # type: ignore[assignment]
+        nodes, links, found = self._aimed(kind, targets, Observation(anything=True))
+        surely, _, unseen = self._aimed(kind, targets, Observation())
+        amiss = {problem.file for problem in unseen if not problem.found.endswith(_NOT_NOW)}
         for problem in found:
-            if problem.found.endswith(_NOT_NOW):
+            if problem.found.endswith(_NOT_NOW) or problem.file not in amiss:
                 continue  # it is observed when the time has come
             option = _OPTIONS.get(problem.file, "fault")
             allowed = problem.allowed.replace("--", "")
             self.problems.append(
                 self._source.problem((*here, option), problem.found, allowed, problem.nearest)
             )
-        self._check_able(here, kind, nodes)
+        self._check_able(here, kind, [name for name in nodes if name in surely])
         if kind.layer == "stream" and links and not self._plan.relay:
             allowed = "streams that go through relays (`interpose`, `stressnet install toxiproxy`)"
             self.refuse((*here, "fault"), f"{kind.name} is done to streams by a relay", allowed)
 
-    def _check_able(self, here: Path, kind: FaultKind, nodes: tuple[str, ...]) -> None:
+    def _aimed(
+        self, kind: FaultKind, targets: Targets, observed: Observation
+    ) -> tuple[tuple[str, ...], Links, list[Problem]]:
+        found: list[Problem] = []
+        aim = Aim(self._plan, observed, self._seed, found)
+        if kind.layer in ("packet", "stream"):
+            return (), aim.links(kind, targets), found
+        return aim.nodes(kind, targets), (), found
+
+    def _check_able(self, here: Path, kind: FaultKind, nodes: Sequence[str]) -> None:
         if kind.layer == "protocol":
             able = {one.node_kind for one in self._plan.faults if one.fault.name == kind.name}
             for name in nodes:
@@ -96,14 +102,29 @@ class Against:
                 self.refuse((*here, "on"), f"{name} has no disk of its own", "nodes with `disk: SIZE`")
 
     def selector(self, here: Path, selector: str) -> None:
-        """Look whether a selector of nodes means something."""
-        found: list[Problem] = []
-        Aim(self._plan, _everything(self._plan), self._seed, found).check(Targets(on=selector))
-        for problem in found:
-            if not problem.found.endswith(_NOT_NOW):
-                self.problems.append(
-                    self._source.problem(here, problem.found, problem.allowed, problem.nearest)
-                )
+        """Look whether a selector of nodes can mean some."""
+        try:
+            resolve(selector, self._plan, Observation(anything=True), self._seed)
+        except SelectorError as error:
+            for one in error.problems:
+                self.refuse(here, one.found, one.allowed, one.nearest)
+
+    def port(self, here: Path, name: str | int, selector: str) -> None:
+        """Look whether all nodes that a selector can mean, whatever is drawn and seen, have a port of that name."""
+        if isinstance(name, int):
+            return
+        for node in self._all_meant(selector):
+            names = [port.name for port in self._plan.node(node).ports]
+            if name not in names:
+                found = f"{node} has no port {show(name)}"
+                self.refuse(here, found, listing(names) or "the number of a port", nearest(name, names))
+                return
+
+    def _all_meant(self, selector: str) -> tuple[str, ...]:
+        try:
+            return resolve(undrawn(selector), self._plan, Observation(anything=True), self._seed)
+        except SelectorError:
+            return ()
 
     def named(self, here: Path, selector: str) -> None:
         """Look whether a selector means nodes by the plan alone, whatever is observed."""
@@ -116,13 +137,6 @@ class Against:
         if not found:
             said = f"{show(selector)} means nodes by what is observed, which changes"
             self.refuse(here, said, "nodes by the plan, as in us-*, role:validator or any 2 of eu")
-
-
-def _everything(plan: Plan) -> Observation:
-    """An observation in which whatever can be asked is so of all nodes."""
-    names = [node.name for node in plan.nodes]
-    pairs = frozenset((one, other) for one in names for other in names if one != other)
-    return Observation(dict.fromkeys(names, 0), dict.fromkeys(names, 0), pairs)
 
 
 def written(value: Any) -> str:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from math import ceil
 
 from stressnet.errors import InputError, Problem
 from stressnet.faultplan.against import Against
 from stressnet.faultplan.document import FaultPlan, Moment, Step
 from stressnet.faultplan.draw import MOST
 from stressnet.faultplan.filling import filled
+from stressnet.faultplan.names import Names
+from stressnet.faultplan.overlaps import Overlaps
 from stressnet.faultplan.questions import questions
 from stressnet.faultplan.randomsteps import RandomSteps
 from stressnet.faultplan.read import Document
@@ -17,7 +20,6 @@ from stressnet.faultplan.timeline import Action, Calls, Timeline, TimelineStep, 
 from stressnet.plan import Plan
 from stressnet.spec.source import Path
 from stressnet.spec.units import QuantityError, format_duration, format_size
-from stressnet.spec.words import listing, nearest, show
 
 MOST_CAPTURED = 256 << 20
 """Bytes of packets of all nodes: the agent's own bound (`agent.captures`)."""
@@ -37,17 +39,24 @@ class _Compiler:
         self._whole = document
         self._document: FaultPlan = document.plan
         self._plan = plan
-        self._names: dict[str, int] = {}
+        self._seed = seed
+        self._places: dict[str, Path] = {}
+        """Of steps, by name; all repetitions of one stand at one place."""
         self.problems: list[Problem] = []
         self._against = Against(document.source, plan, seed, self.problems)
+        self._names = Names(document.plan, self._against)
         self._random = RandomSteps(document.plan, self._against, seed)
 
     def timeline(self) -> Timeline:
-        written = enumerate(self._document.timeline)
-        steps = [one for number, step in written for one in self._steps(number, step)]
-        self._check_names()
+        steps: list[TimelineStep] = []
+        for number, step in enumerate(self._document.timeline):
+            here: Path = ("timeline", number)
+            made = list(self._steps(here, step))
+            self._places |= {one.name: here for one in made}
+            steps += made
+        self._names.check()
         self._check_capture()
-        steps += self._random.steps()
+        steps += self._overlaps(steps).fitting(self._random.steps())
         self.problems += questions(self._whole, self._plan)[1]
         return Timeline(tuple(steps), self._document.duration, self._document.observe)
 
@@ -58,31 +67,43 @@ class _Compiler:
             found = f"{format_size(wanted)} for all nodes together"
             self._against.refuse(("capture",), found, f"at most {format_size(MOST_CAPTURED)}")
 
+    def _overlaps(self, steps: Sequence[TimelineStep]) -> Overlaps:
+        """Note which steps overlap, each place once.
+
+        A round of a soak draws with a seed of its own, when nobody can mend the plan any more: there the agent says so.
+        """
+        overlaps = Overlaps(steps, self._plan, self._against.kinds, self._seed, self._document.duration)
+        clashes = overlaps.clashes if self._seed == self._plan.seed else []
+        first = {self._places[clash[0].step.name]: clash for clash in reversed(clashes)}
+        for here, clash in first.items():
+            self._against.refuse(here, *overlaps.words(clash))
+        return overlaps
+
     # Steps of the timeline.
 
-    def _steps(self, number: int, step: Step) -> Iterator[TimelineStep]:
-        here: Path = ("timeline", number)
-        name = self._name(step)
-        made = self._made(here, step, name)
+    def _steps(self, here: Path, step: Step) -> Iterator[TimelineStep]:
+        made = self._made(here, step, self._names.of(step))
         if made is None:
             return
+        if step.every is not None:
+            yield from self._repeated((*here, "every"), step, step.every, made)
+            return
         self._check_times(here, step, made)
-        if step.every is None:
-            yield made
-            return
-        first = step.at.time if step.at and step.at.time is not None else step.every
-        until = min(step.until or self._document.duration, self._document.duration)
-        count = max(0, int((until - first) / step.every - 1e-9) + 1)
-        if count > MOST:
-            self._against.refuse((*here, "every"), f"{count} repetitions", f"at most {MOST}")
-            return
-        for turn in range(count):
-            yield replace(made, name=f"{name}#{turn + 1}", when=When(time_s=first + turn * step.every))
+        yield made
 
-    def _name(self, step: Step) -> str:
-        base = step.name or step.fault or ("load" if step.load else "heal" if step.heal else "mark")
-        self._names[base] = self._names.get(base, 0) + 1
-        return base if step.name or self._names[base] == 1 else f"{base}-{self._names[base]}"
+    def _repeated(self, here: Path, step: Step, every_s: float, made: TimelineStep) -> Iterator[TimelineStep]:
+        first_s = step.at.time if step.at and step.at.time is not None else every_s
+        until_s = min(step.until or self._document.duration, self._document.duration)
+        count = ceil((until_s - first_s) / every_s - 1e-9)
+        if count < 1:
+            found = f"the first would come at {format_duration(first_s)}"
+            self._against.refuse(here, found, f"a first one before {format_duration(until_s)}")
+        elif count > MOST:
+            self._against.refuse(here, f"{count} repetitions", f"at most {MOST}")
+        else:
+            for turn in range(count):
+                when = When(time_s=first_s + turn * every_s)
+                yield replace(made, name=f"{made.name}#{turn + 1}", when=when)
 
     def _made(self, here: Path, step: Step, name: str) -> TimelineStep | None:
         when = self._when(here, step)
@@ -104,15 +125,12 @@ class _Compiler:
                 name, when, action, "load", (), targets, step.for_s, calls=self._calls(here, step)
             )
         if step.heal and step.heal != "all":
-            self._check_named((*here, "heal"), step.heal)
+            self._names.heal((*here, "heal"), step.heal)
         return TimelineStep(name, when, action, step.heal or step.mark or "", (), targets)
 
     def _when(self, here: Path, step: Step) -> When:
         if step.after is not None:
-            self._check_named((*here, "after"), step.after)
-            if any(one.name == step.after and one.every is not None for one in self._document.timeline):
-                found = f"{show(step.after)} is done again and again, so nobody knows which is meant"
-                self._against.refuse((*here, "after"), found, "a step without `every`")
+            self._names.after((*here, "after"), step.after)
             return When(after=step.after, wait_s=step.wait)
         if step.at is None or step.at.time is not None:
             return When(time_s=step.at.time if step.at else None)
@@ -129,39 +147,27 @@ class _Compiler:
     def _check_times(self, here: Path, step: Step, made: TimelineStep) -> None:
         end = self._document.duration
         at = made.when.time_s
-        if at is not None and at >= end and step.every is None:
+        if at is not None and at >= end:
             found = f"{format_duration(at)} is not before the timeline's end"
             self._against.refuse((*here, "at"), found, f"less than {format_duration(end)}, the duration")
-        elif at is not None and step.for_s and step.every is None and at + step.for_s > end + 1e-9:
+        elif at is not None and step.for_s and at + step.for_s > end + 1e-9:
             found = f"{made.name} would last to {format_duration(at + step.for_s)}"
             allowed = f"an end by {format_duration(end)}, the duration; without `for` it lasts to there"
             self._against.refuse((*here, "for"), found, allowed)
-
-    def _check_named(self, here: Path, name: str) -> None:
-        names = list(dict.fromkeys(one.name for one in self._document.timeline if one.name))
-        if name not in names:
-            allowed = listing(names) or "the `name` of a step, of which there are none"
-            self._against.refuse(here, f"no step is called {show(name)}", allowed, nearest(name, names))
-
-    def _check_names(self) -> None:
-        seen: dict[str, int] = {}
-        for number, step in enumerate(self._document.timeline):
-            if step.name in seen:
-                self._against.refuse(("timeline", number, "name"), f"{step.name!r} again", "each name once")
-            if step.name:
-                seen[step.name] = number
 
     def _calls(self, here: Path, step: Step) -> Calls:
         load = step.load
         assert load is not None
         self._against.selector((*here, "on"), step.on or "all")
+        via, asked = ("rpc", load.rpc) if load.rpc else ("http", load.http)
+        assert asked is not None
+        self._against.port((*here, "load", via, "port"), asked.port, step.on or "all")
         if load.rpc:
             return Calls(
                 "rpc", load.rpc.port, load.rpc.path, load.rpc.method, tuple(load.rpc.params), load.rate
             )
-        assert load.http is not None
         try:
-            filled(load.http.path, 0)
+            filled(asked.path, 0)
         except QuantityError as error:
             self._against.refuse((*here, "load", "http", "path"), error.found, error.allowed)
-        return Calls("http", load.http.port, load.http.path, "GET", (), load.rate)
+        return Calls("http", asked.port, asked.path, "GET", (), load.rate)

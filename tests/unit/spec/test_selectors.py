@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from some_plan import some_plan
 
-from stressnet.spec.selectors import Observation, SelectorError, asks_connections, is_rest, resolve
+from stressnet.spec.selectors import Observation, SelectorError, asks_connections, is_rest, resolve, undrawn
 
 PLAN = some_plan()
 NAMES = tuple(node.name for node in PLAN.nodes)
@@ -156,3 +156,45 @@ def test_endless_draws_are_refused() -> None:
 def test_only_what_needs_connections_asks_for_them() -> None:
     assert asks_connections("us, any 2 of peers of boot")
     assert not asks_connections("fewer than 3 peers, highest")
+
+
+@pytest.mark.parametrize(
+    ("selector", "names"),
+    [
+        ("highest", " ".join(NAMES)),
+        ("lagging by 9", " ".join(NAMES)),
+        ("fewer than 1 peer", " ".join(NAMES)),
+        ("peers of boot", " ".join(NAMES[1:])),
+        ("any 9 of lagging", " ".join(NAMES)),
+        ("us", "us-1 us-2 us-3 us-4"),
+    ],
+)
+def test_what_can_be_observed_can_be_so_of_all(selector: str, names: str) -> None:
+    assert " ".join(resolve(selector, PLAN, Observation(anything=True), 1)) == names
+
+
+@pytest.mark.parametrize(
+    ("selector", "said"),
+    [
+        ("any 10 of lagging", "draws from 9; allowed: at most 9"),
+        ("any 9 of peers of boot", "draws from 8; allowed: at most 8"),
+        ("lagging by x", "'x' where a number belongs"),
+        ("fewer than 0 peers", "'0' where a number belongs"),
+        ("peers of bot", "no node is called 'bot'"),
+    ],
+)
+def test_what_can_never_be_observed_is_refused(selector: str, said: str) -> None:
+    with pytest.raises(SelectorError, match=said):
+        resolve(selector, PLAN, Observation(anything=True), 1)
+
+
+@given(
+    st.integers(0, 2**63),
+    st.sampled_from(["any 2 of us", "late, any 1 of us, eu", "any 1 of any 3 of all", "us"]),
+)
+def test_a_draw_is_among_those_that_may_be_drawn(seed: int, selector: str) -> None:
+    assert set(means(selector, seed).split()) <= set(means(undrawn(selector)).split())
+
+
+def test_those_that_may_be_drawn_are_all_to_the_right() -> None:
+    assert undrawn("late, any 1 of any 50% of us, eu") == "late, us, eu"
