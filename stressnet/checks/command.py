@@ -16,6 +16,7 @@ from typing import IO
 from pydantic import Field
 
 from stressnet.checks.check import Check, Finding, Outcome
+from stressnet.record import runs
 from stressnet.record.record import Record
 from stressnet.spec.fields import Command, Model, SomeSeconds
 from stressnet.spec.units import format_duration
@@ -53,16 +54,43 @@ def judge(record: Record, parameters: Parameters) -> Finding:
     """Run the command, and read its answer: the first line is the summary."""
     if not record.collected:
         return Finding("inconclusive", "it is asked when the record is complete")
-    folder = Path(str(record.run.get("file", ""))).resolve().parent
+    folder = _folder(record)
     program = parameters.run[0]
     if "/" in program:
-        program = str(folder / program)
+        if folder is None and not Path(program).is_absolute():
+            said = f"{program} cannot be run: the fault plan {record.run.get('file', '')} was not found"
+            return Finding("inconclusive", said)
+        program = str((folder or Path()) / program)
     command = [program, *parameters.run[1:], str(record.path.resolve())]
     try:
-        answer = _run(command, folder if folder.is_dir() else record.path, parameters.timeout)
+        answer = _run(command, folder if folder and folder.is_dir() else record.path, parameters.timeout)
     except OSError as error:
         return Finding("inconclusive", f"{parameters.run[0]} cannot be run: {error.strerror or error}")
     return _finding(parameters, answer)
+
+
+def _folder(record: Record) -> Path | None:
+    """Return the folder of the fault plan; None where it is not found.
+
+    A relative path is from where the run was begun, which the record does not say: from beside `runs`, or from here if
+    the plan that lies there is the one in the record. Another of that name may have another program beside it.
+    """
+    file = Path(str(record.run.get("file", "")))
+    if file.is_absolute():
+        return file.resolve().parent
+    text = _text(record.path / runs.SOURCE)
+    home = next((one.parent for one in record.path.resolve().parents if one.name == runs.ROOT.name), None)
+    places = [one / file for one in (home, Path.cwd()) if one and (one / file).is_file()]
+    same = [one for one in places if text is not None and _text(one) == text]
+    beside = [one for one in places if home and one == home / file]
+    return next((one.resolve().parent for one in (*same, *beside)), None)
+
+
+def _text(file: Path) -> str | None:
+    try:
+        return file.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return None
 
 
 def _finding(parameters: Parameters, answer: Answer) -> Finding:

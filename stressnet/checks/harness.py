@@ -6,6 +6,7 @@ from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from math import inf
+from statistics import median_low
 from typing import Any
 
 from stressnet.checks.check import Check, Finding, Nothing
@@ -29,6 +30,10 @@ _OTHERS = 0.25
 """Share of all CPUs that other programs took meanwhile: nodes of the run that starve each other are a finding."""
 _STARVED_SHARE = 0.2
 _JUMP_S = 1.0
+_HOLE_S = 10.0
+"""Without a look: heights that stood still in it are those of the last look. The greatest of 729 runs was 6.8 s."""
+_HOLE_STEPS = 3.0
+"""And so many times what is usual: of a round that was thinned one look in 5 s is left, and a plan may ask for less."""
 _MEMORY = 64 << 20
 _DISK = 64 << 20
 
@@ -166,11 +171,11 @@ def no_bypass(record: Record, _: Nothing) -> Finding:
 
 
 def host_healthy(record: Record, _: Nothing) -> Finding:
-    """Say whether the machine had the room that the run needed."""
+    """Say whether the machine had the room that the run needed, and the net was looked at all the time."""
     rows = record.hosts
     if len(rows) < 2:
         return Finding("inconclusive", "the machine was looked at less than twice")
-    lines = tuple(_sick(record, rows))
+    sick, holes = tuple(_sick(record, rows)), tuple(_holes(record, rows))
     late = max(row.late_s for row in rows)
     numbers = {
         "looks": len(rows),
@@ -179,8 +184,9 @@ def host_healthy(record: Record, _: Nothing) -> Finding:
         "memory_free_bytes": min(row.memory_free_bytes for row in rows),
         "disk_free_bytes": min(row.disk_free_bytes for row in rows),
     }
-    if lines:
-        return Finding("inconclusive", f"the machine is to blame: {lines[0]}", (), None, lines, numbers)
+    if sick or holes:
+        said = f"the machine is to blame: {sick[0]}" if sick else holes[0]
+        return Finding("inconclusive", said, (), None, (*sick, *holes), numbers)
     return Finding("pass", f"the machine kept up: looks at most {late:.2f} s late", (), None, (), numbers)
 
 
@@ -201,6 +207,32 @@ def _sick(record: Record, rows: Sequence[HostSample]) -> Iterator[str]:
     lost = [event for event in record.events if event["event"] == "samples lost"]
     if lost:
         yield f"samples were lost: {lost[0]['why']}"
+
+
+def _holes(record: Record, rows: Sequence[HostSample]) -> Iterator[str]:
+    """Say where nobody looked at the net, from when on checks ask of it to the end of what was to be watched.
+
+    The record of a whole night has no baseline: its looks are those of rounds, between which nobody looks.
+    """
+    baseline = record.phases.get("baseline")
+    if baseline is None:
+        return
+    since, until = baseline.begun, max(phase.ended for phase in record.phases.values())
+    usual = [step for before, after in pairwise(rows) if (step := after.monotonic - before.monotonic) > 0]
+    most = max(_HOLE_S, _HOLE_STEPS * median_low(usual or [0.0]))
+    holes = [
+        (
+            min(after.monotonic - before.monotonic, min(after.at, until) - max(before.at, since)),
+            max(before.at, since),
+        )
+        for before, after in pairwise(rows)
+    ]
+    longest, begun = max(holes)
+    if longest > most:
+        yield f"nobody looked at the net for {longest:.1f} s from {record.clock(begun)} on"
+    left = until - rows[-1].at
+    if not record.incomplete and left > most:
+        yield f"samples end {left:.1f} s before the run does"
 
 
 def _crowding(record: Record, rows: Sequence[HostSample]) -> tuple[float, float]:

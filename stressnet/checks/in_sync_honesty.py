@@ -54,6 +54,27 @@ class Lie:
     """Blocks, at most."""
 
 
+@dataclass(frozen=True, slots=True)
+class Load:
+    """A load that is over, and what a counter did meanwhile."""
+
+    step: str
+    begun: float
+    """Unix time."""
+    calls: int
+    """That were sent, and those of the harness itself."""
+    answered: int
+    """Of those that were sent."""
+    rise: float
+    """Of the counter over the net, beyond what is usual."""
+    by_node: Mapping[str, float]
+
+    @property
+    def per_call(self) -> float:
+        """How much the counter rose with each call."""
+        return self.rise / self.calls if self.calls else 0.0
+
+
 @dataclass(slots=True)
 class Part:
     """What one of the two questions comes to."""
@@ -165,31 +186,45 @@ def _queries(record: Record, parameters: Parameters, series: str) -> Part:
         return Part(
             unknown=f"no node told a series {series!r}" + (f" (did you mean {near!r}?)" if near else "")
         )
-    loads = list(_loads(record))
-    if not loads:
-        return Part(unknown="no load is over" + (", so nothing was asked" if record.over else " yet"))
     usual = _usual(record, series)
-    found = []
-    for begun, over in loads:
-        calls = sum(one["sent"] for one in over["calls"].values()) + _asked(
-            record, begun["time"], over["time"]
-        )
-        by_node = _risen(record, series, begun["time"], over["time"], later=True)
-        rise = max(0.0, sum(by_node.values()) - usual * (over["time"] - begun["time"]))
-        found.append((rise / calls if calls else 0.0, over["step"], calls, rise, by_node, begun["time"]))
-    found.sort(key=lambda one: -one[0])
+    found = [_load(record, series, usual, begun, over) for begun, over in _loads(record)]
+    if not found:
+        return Part(unknown="no load is over" + (", so nothing was asked" if record.over else " yet"))
+    found.sort(key=lambda one: -one.per_call)
     lines = tuple(
-        f"load {step}: {series} rose by {rise:.0f} beyond what is usual, with {calls} calls"
-        for _, step, calls, rise, _, _ in found
+        f"load {one.step}: {series} rose by {one.rise:.0f} beyond what is usual, with {one.calls} calls"
+        + ("" if one.answered else "; none of the load was answered")
+        for one in found
     )
-    share, step, calls, rise, by_node, at = found[0]
-    numbers = {"queries_per_call": {one[1]: round(one[0], 4) for one in found}}
-    if share <= parameters.per_call:
-        said = f"{series} rose by {share:.2g} with each call"
-        return Part(holds=said, lines=lines, numbers=numbers)
-    said = f"{series} rose by {rise:.0f} with {calls} calls of {step}: {share:.2g} a call"
-    who = tuple(sorted((name for name, more in by_node.items() if more), key=lambda name: -by_node[name]))
-    return Part(fails=said, nodes=who, at=at, lines=lines, numbers=numbers)
+    numbers = {"queries_per_call": {one.step: round(one.per_call, 4) for one in found}}
+    worst = found[0]
+    if worst.per_call > parameters.per_call:
+        rose = f"{series} rose by {worst.rise:.0f} with {worst.calls} calls of {worst.step}"
+        who = sorted(
+            (name for name, more in worst.by_node.items() if more), key=lambda name: -worst.by_node[name]
+        )
+        said = f"{rose}: {worst.per_call:.2g} a call"
+        return Part(fails=said, nodes=tuple(who), at=worst.begun, lines=lines, numbers=numbers)
+    told = [one for one in found if one.answered]
+    if not told:
+        steps = shorten(tuple(dict.fromkeys(one.step for one in found)))
+        return Part(unknown=f"no call of load {steps} was answered", lines=lines, numbers=numbers)
+    return Part(holds=f"{series} rose by {told[0].per_call:.2g} with each call", lines=lines, numbers=numbers)
+
+
+def _load(record: Record, series: str, usual: float, on: Event, over: Event) -> Load:
+    """Set the calls of a load against what the counter did beyond what is usual a second."""
+    begun, ended = on["time"], over["time"]
+    calls = over["calls"].values()
+    by_node = _risen(record, series, begun, ended, later=True)
+    return Load(
+        step=over["step"],
+        begun=begun,
+        calls=sum(one["sent"] for one in calls) + _asked(record, begun, ended),
+        answered=sum(one["answered"] for one in calls),
+        rise=max(0.0, sum(by_node.values()) - usual * (ended - begun)),
+        by_node=by_node,
+    )
 
 
 def _loads(record: Record) -> Iterator[tuple[Event, Event]]:

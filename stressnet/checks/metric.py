@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated
@@ -167,12 +168,13 @@ def _breach(name: str, run: Sequence[tuple[float, float]], parameters: Parameter
 
 def _matters(record: Record, name: str, parameters: Parameters, phase: Phase) -> bool:
     """A counter with labels is not there before it first counts: of a node that tells others, it is at most 0."""
-    tells = any(
-        phase.begun <= at <= phase.ended
-        for points in record.metrics.get(name, {}).values()
-        for at, _ in points[-1:]
-    )
+    tells = any(_told_in(points, phase) for points in record.metrics.get(name, {}).values())
     return not (tells and parameters.holds(0.0))
+
+
+def _told_in(points: Points, phase: Phase) -> bool:
+    place = bisect_left(points, phase.begun, key=lambda point: point[0])
+    return place < len(points) and points[place][0] <= phase.ended
 
 
 def _nothing(record: Record, able: Sequence[str], parameters: Parameters, phase: Phase) -> str:

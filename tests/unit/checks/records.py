@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from some_plan import some_plan
 from stressnet import making
 from stressnet.checks.check import Finding
 from stressnet.checks.registry import CHECKS
-from stressnet.making import BASELINE, BEGUN, END, OBSERVE, STEP_S, TIMELINE, Sampled, healthy
+from stressnet.making import BASELINE, BEGUN, END, OBSERVE, STEP_S, TIMELINE, Row, Sampled, healthy
 from stressnet.record import runs
 from stressnet.record.record import Record
 
@@ -26,6 +26,11 @@ class Making(making.Making):
         plan = some_plan()
         super().__init__(replace(plan, nodes=tuple(plan.node(name) for name in nodes)), folder)
         (self.path / runs.LOGS).mkdir(parents=True)
+        self.unseen: Callable[[float], bool] = lambda _: False
+
+    def _rows(self) -> list[Row]:
+        """Nobody looked at anything at the seconds that are `unseen`."""
+        return [row for row in super()._rows() if not self.unseen(row.at - BEGUN)]
 
 
 def found(record: Record, check: str, **parameters: Any) -> Finding:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
-from records import Making, Sampled, found, healthy
+from records import BEGUN, Making, Sampled, found, healthy
 
+from stressnet.checks.verdict import judge
 from stressnet.faults.presence import Presence
 from stressnet.record.rows import LinkSample
 
@@ -296,3 +298,93 @@ def test_a_machine_without_room_is_to_blame(making: Making, figures: dict[str, f
 def test_a_machine_that_was_not_looked_at_gives_no_verdict(making: Making) -> None:
     making.until = 0.0
     assert found(making.made(), "host_healthy").outcome == "inconclusive"
+
+
+def every(seconds: float) -> Callable[[float], bool]:
+    """One look in so many seconds is left."""
+    return lambda at: at % seconds != 0
+
+
+def test_a_time_in_which_nobody_looked_gives_no_verdict(making: Making) -> None:
+    """To whoever reads the heights the whole net stood still; of some seconds nothing can be said either way."""
+    making.unseen = lambda at: 70 < at < 86
+    assert found(making.made(), "stuck", window="15s").outcome == "fail"
+    finding = found(making.made(), "host_healthy")
+    assert (finding.outcome, finding.summary) == (
+        "inconclusive",
+        "nobody looked at the net for 16.0 s from +0:50 on",
+    )
+    making.unseen = lambda at: 70 < at < 79
+    assert found(making.made(), "host_healthy").outcome == "pass"
+
+
+def test_samples_that_end_before_the_run_give_no_verdict(making: Making) -> None:
+    """The net went away 5 s into `observe`: until then all had recovered."""
+    making.until = 65.0
+    verdict = judge(
+        making.made(), [{"name": "recovery", "check": "recovery", "parameters": {"within": "20s"}}]
+    )
+    assert verdict.judgements[0].finding.outcome == "pass"
+    assert (verdict.outcome, verdict.reason) == (
+        "inconclusive",
+        "host_healthy: samples end 35.0 s before the run does",
+    )
+
+
+def test_while_a_run_goes_on_its_samples_have_not_ended(making: Making) -> None:
+    making.until = 65.0
+    making.phases(settle=0, baseline=10, timeline=20, observe=60)
+    making.event(99, "mark", step="m", text="")
+    assert found(making.made(), "host_healthy").outcome == "pass"
+
+
+def test_a_run_that_was_stopped_has_its_own_reason(making: Making) -> None:
+    making.until = 65.0
+    making.event(99, "stopped", why="interrupted")
+    assert found(making.made(), "host_healthy").outcome == "pass"
+
+
+@pytest.mark.parametrize("seconds", [5.0, 30.0])
+def test_looks_that_are_rare_are_no_holes(making: Making, seconds: float) -> None:
+    """As in the record of a round that was thinned, or of a net whose topology says so."""
+    making.unseen = every(seconds)
+    assert found(making.made(), "host_healthy").outcome == "pass"
+
+
+def test_a_hole_in_a_thinned_record_is_found(making: Making) -> None:
+    thinned = every(5.0)
+    making.unseen = lambda at: thinned(at) or 60 < at < 80
+    assert "for 20.0 s from +0:40 on" in found(making.made(), "host_healthy").summary
+
+
+def test_what_is_before_the_baseline_is_not_asked_for(making: Making) -> None:
+    """Of a hole that lasts into it the rest counts."""
+    making.phases(settle=0, baseline=40, timeline=50, observe=60, over=100)
+    making.unseen = lambda at: 5 < at < 49
+    assert found(making.made(), "host_healthy").outcome == "pass"
+    making.unseen = lambda at: 5 < at < 52
+    assert "for 12.0 s from -0:10 on" in found(making.made(), "host_healthy").summary
+
+
+def test_what_comes_after_the_run_is_not_asked_for(making: Making) -> None:
+    making.until = 130.0
+    making.unseen = lambda at: 95 < at < 125
+    assert found(making.made(), "host_healthy").outcome == "pass"
+
+
+@pytest.mark.parametrize("other", [-60.0, 5000.0])
+def test_the_clock_of_another_boot_makes_no_hole(making: Making, other: float) -> None:
+    making.host = lambda at: {"monotonic": at + (other if at >= 70 else 0.0)}
+    assert found(making.made(), "host_healthy").outcome == "pass"
+
+
+def test_a_clock_that_was_set_makes_no_hole(making: Making) -> None:
+    """It is told as what it is."""
+    making.host = lambda at: {"at": BEGUN + at + 20, "clock_jump_s": 20.0 * (at == 70)} if at >= 70 else {}
+    assert found(making.made(), "host_healthy").lines == ("its clock was set by +20.0 s",)
+
+
+def test_a_night_has_holes_between_its_rounds(making: Making) -> None:
+    making.phases(settle=0, timeline=5, over=100)
+    making.unseen = lambda at: 40 < at < 70
+    assert found(making.made(), "host_healthy").outcome == "pass"

@@ -151,6 +151,47 @@ def test_a_load_that_was_not_put_on_gives_no_verdict(making: Making) -> None:
     assert (finding.outcome, finding.summary) == ("inconclusive", "no load is over, so nothing was asked")
 
 
+def load(making: Making, step: str, calls: dict[str, Any]) -> None:
+    """From second 60 to 70."""
+    making.event(60, "load on", step=step, nodes=["us-1"], for_s=10)
+    making.event(70, "load over", step=step, calls=calls)
+
+
+@pytest.mark.parametrize(
+    "calls", [{}, {"us-1": {"sent": 200, "answered": 0, "failed": {"connection refused": 200}}}]
+)
+def test_calls_that_nobody_answered_give_no_verdict(making: Making, calls: dict[str, Any]) -> None:
+    """A wrong port, or a node that is down: what an answer takes is not known."""
+    load(making, "ask", calls)
+    says(making, "us-1", lambda _: True)
+    counting(making, 0.0)
+    finding = found(making.made(), CHECK, queries="asked")
+    assert (finding.outcome, finding.summary) == ("inconclusive", "no call of load ask was answered")
+
+
+def test_a_load_that_nobody_answered_is_told_beside_one_that_was(loaded: Making) -> None:
+    load(loaded, "down", {"us-1": {"sent": 200, "answered": 0, "failed": {"connection refused": 200}}})
+    counting(loaded, 1.0)
+    finding = found(loaded.made(), CHECK, queries="asked")
+    assert finding.outcome == "pass"
+    assert [line.endswith("none of the load was answered") for line in finding.lines] == [False, True]
+
+
+def test_calls_that_failed_count_where_others_were_answered(making: Making) -> None:
+    """They may have made others work before they failed."""
+    load(making, "ask", {"us-1": {"sent": 200, "answered": 1, "failed": {"": 199}}})
+    says(making, "us-2", lambda at: True if at < 60 else None)
+    making.series("us-2", "asked", lambda at: max(0.0, min(at, 70.0) - 60.0))
+    assert found(making.made(), CHECK, queries="asked").numbers["queries_per_call"] == {"ask": 0.05}
+
+
+def test_calls_that_nobody_answered_and_that_make_others_work_fail(making: Making) -> None:
+    load(making, "ask", {"us-1": {"sent": 200, "answered": 0, "failed": {"TimeoutError": 200}}})
+    says(making, "us-1", lambda _: True)
+    making.series("us-2", "asked", lambda at: 20 * max(0.0, min(at, 70.0) - 60.0))
+    assert found(making.made(), CHECK, queries="asked").outcome == "fail"
+
+
 def test_a_series_that_nobody_tells_gives_no_verdict(loaded: Making) -> None:
     counting(loaded, 0.0)
     assert "did you mean 'asked'?" in found(loaded.made(), CHECK, queries="aske").summary

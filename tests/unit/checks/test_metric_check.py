@@ -132,6 +132,23 @@ def test_a_counter_that_is_not_there_has_counted_nothing(making: Making) -> None
     assert (finding.outcome, finding.nodes) == ("inconclusive", ("us-3",))
 
 
+@pytest.mark.parametrize("phase", ["baseline", "timeline", "observe", "all"])
+def test_a_counter_that_is_not_there_has_counted_nothing_in_any_phase(making: Making, phase: str) -> None:
+    """Also where its node told others after the phase, or after the run was over."""
+    making.until = 104.0
+    making.series("us-1", "failed", lambda _: 1)
+    making.series("us-2", "tasks", lambda _: 1)
+    assert outcome(making, name="failed", at_most=5, of="us-1,us-2", **{"in": phase}) == "pass"
+
+
+def test_a_node_that_told_nothing_in_the_phase_is_not_known(making: Making) -> None:
+    """Whatever it told before and after."""
+    making.series("us-1", "failed", lambda _: 1)
+    making.series("us-2", "tasks", lambda at: None if 20 <= at <= 60 else 1)
+    finding = found(making.made(), "metric", name="failed", at_most=5, of="us-1,us-2", **{"in": "timeline"})
+    assert (finding.outcome, finding.nodes) == ("inconclusive", ("us-2",))
+
+
 def test_before_its_phase_nothing_is_known(making: Making) -> None:
     making.phases(settle=0, baseline=10, timeline=20)
     making.series("us-1", "tasks", lambda _: 100)
