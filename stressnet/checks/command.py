@@ -16,7 +16,6 @@ from typing import IO
 from pydantic import Field
 
 from stressnet.checks.check import Check, Finding, Outcome
-from stressnet.record import runs
 from stressnet.record.record import Record
 from stressnet.spec.fields import Command, Model, SomeSeconds
 from stressnet.spec.units import format_duration
@@ -58,7 +57,9 @@ def judge(record: Record, parameters: Parameters) -> Finding:
     program = parameters.run[0]
     if "/" in program:
         if folder is None and not Path(program).is_absolute():
-            said = f"{program} cannot be run: the fault plan {record.run.get('file', '')} was not found"
+            said = (
+                f"{program} cannot be run: where the fault plan {record.run.get('file', '')} lay is not known"
+            )
             return Finding("inconclusive", said)
         program = str((folder or Path()) / program)
     command = [program, *parameters.run[1:], str(record.path.resolve())]
@@ -70,27 +71,9 @@ def judge(record: Record, parameters: Parameters) -> Finding:
 
 
 def _folder(record: Record) -> Path | None:
-    """Return the folder of the fault plan; None where it is not found.
-
-    A relative path is from where the run was begun, which the record does not say: from beside `runs`, or from here if
-    the plan that lies there is the one in the record. Another of that name may have another program beside it.
-    """
+    """Return the folder of the fault plan; None where the record does not say it, as those of earlier versions."""
     file = Path(str(record.run.get("file", "")))
-    if file.is_absolute():
-        return file.resolve().parent
-    text = _text(record.path / runs.SOURCE)
-    home = next((one.parent for one in record.path.resolve().parents if one.name == runs.ROOT.name), None)
-    places = [one / file for one in (home, Path.cwd()) if one and (one / file).is_file()]
-    same = [one for one in places if text is not None and _text(one) == text]
-    beside = [one for one in places if home and one == home / file]
-    return next((one.resolve().parent for one in (*same, *beside)), None)
-
-
-def _text(file: Path) -> str | None:
-    try:
-        return file.read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return None
+    return file.resolve().parent if file.is_absolute() else None
 
 
 def _finding(parameters: Parameters, answer: Answer) -> Finding:

@@ -24,6 +24,8 @@ _FAR = 0.25
 """Share by which what was measured may lie from what was asked: a bug that needs 100 ms shows at 110 ms too."""
 _BUSY_S = 0.025
 """By which a busy machine makes whatever lasts last longer; nothing ends sooner for that."""
+_GAP_S = 2.0
+"""To take faults off and put them on again takes less, unless their leases have run out before."""
 _WAITED = 0.3
 """Share of the time in which a node was ready to run and had no CPU: then what it does is not its own doing."""
 _OTHERS = 0.25
@@ -45,7 +47,11 @@ def faults_achieved(record: Record, _: Nothing) -> Finding:
         for event in record.events
         if event["event"] in ("step missed", "step failed")
     ]
-    amiss = [f"{span.step}: {span.fault.asked}: {why}" for span in record.faults if (why := _amiss(span))]
+    amiss = [
+        f"{span.step}: {span.fault.asked}: {why}"
+        for span in record.faults
+        if (why := _amiss(span) or _interrupted(record, span))
+    ]
     silent = [span for span in record.faults if not span.achieved.get("figures") and not span.hits]
     lines = (*missed, *amiss, *(f"{span.step}: {span.fault.asked}: {_silence(span)}" for span in silent))
     numbers = {
@@ -81,6 +87,17 @@ def _amiss(span: Span) -> str:
     if wrong and (said[-1] or len(wrong) > len(said) / 2):
         return wrong[-1]
     return _unseen(span) if span.ended is not None and span.fault.kind in MEASURES else ""
+
+
+def _interrupted(record: Record, span: Span) -> str:
+    """Say that nobody put a fault on again in time after the one who did the run was killed."""
+    if span.by != "kill" or span.ended is None:
+        return ""
+    again = [one.begun for one in record.faults if one.step == span.step and one.begun >= span.ended]
+    if not again:
+        return f"it ended after {span.lasted_s:.1f} s, when the run was interrupted"
+    off_s = min(again) - span.ended
+    return f"off for {off_s:.1f} s, while nobody did the run" if off_s > _GAP_S else ""
 
 
 def _unseen(span: Span) -> str:

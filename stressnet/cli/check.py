@@ -41,7 +41,13 @@ def command(run: str, plan: Path | None, variant: str | None, write: bool, as_js
         raise click.UsageError("an archive is only read: leave out --write, or unpack it with tar")
     with opened(run) as path:
         record = Record(path)
-        verdict = recheck(record, checks_from(plan, record, variant) if plan else None)
+        checks = checks_from(plan, record, variant) if plan else None
+        if plan:
+            record.run = {
+                **record.run,
+                "file": str(plan.resolve()),
+            }  # the programs of its checks lie beside it
+        verdict = recheck(record, checks)
         kept = set_aside_verdict(path, time.time()) if write else None
         if write:
             write_verdict(record, verdict)

@@ -76,6 +76,18 @@ def test_check_writes_only_where_asked_and_by_other_checks(
     assert [json.loads(file.read_text())["outcome"] for file in path.glob("verdict-*.json")] == ["pass"]
 
 
+def test_programs_of_other_checks_lie_beside_their_plan(run: Callable[..., Result], tmp_path: Path) -> None:
+    """And not beside that of the record."""
+    make_record(tmp_path / "runs", more=[{"time": BEGUN + 61, "event": "collected"}])
+    (tmp_path / "other").mkdir()
+    program = tmp_path / "other" / "own"
+    program.write_text("#!/bin/sh\necho it is so\n")
+    program.chmod(0o755)
+    plan = tmp_path / "other" / "plan.yaml"
+    plan.write_text("topology: t.yaml\nduration: 1s\nchecks: [{command: {run: [./own]}}]\n")
+    assert "it is so" in run("check", "cut", "--plan", plan).output
+
+
 def test_a_variant_is_of_a_plan(run: Callable[..., Result]) -> None:
     """Without one it would be passed over in silence."""
     assert "without it the record's own checks are asked" in run("check", "cut", "--variant", "bug").output

@@ -148,7 +148,7 @@ def write_down(path: Path, scenario: Scenario, asked: Asked) -> None:
         "variant": scenario.variant,
         "expected": scenario.expected,
         "description": scenario.description,
-        "file": scenario.file,
+        "file": str(Path(scenario.file).resolve()),
         "seed": scenario.seed,
         "time_scale": scenario.time_scale,
         "net": scenario.plan.net,

@@ -12,7 +12,6 @@ from pydantic import ValidationError
 from records import Making, found
 
 from stressnet.checks.check import Finding
-from stressnet.record import runs
 
 
 @pytest.fixture
@@ -75,54 +74,15 @@ def test_a_program_that_is_not_there_says_nothing(complete: Making) -> None:
     assert found(complete.made(), "command", run=["true"]).outcome == "pass"
 
 
-@pytest.fixture
-def places(tmp_path: Path) -> tuple[Making, Path, Path]:
-    """A record below `runs`, of a plan given by a relative path; the folder from where it was run, and another one with
-    a plan of the same name. Each has a program of its own, which says where it lies."""
-    there, elsewhere = tmp_path / "there", tmp_path / "elsewhere"
-    for folder in (there, elsewhere):
-        (folder / "faults").mkdir(parents=True)
-        (folder / "faults" / "plan.yaml").write_text(f"description: {folder.name}\n")
-        program = folder / "faults" / "own"
-        program.write_text(f'#!/bin/sh\necho {folder.name} "$(basename "$PWD")"\n')
-        program.chmod(0o755)
-    (there / "runs").mkdir()
-    making = Making(there / "runs" / "plan")
-    making.file = "faults/plan.yaml"
-    making.event(101, "collected")
-    return making, there, elsewhere
-
-
-def says_from(making: Making, folder: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    monkeypatch.chdir(folder)
-    return found(making.made(), "command", run=["./own"]).summary
-
-
-def test_a_relative_plan_is_found_from_anywhere(
-    places: tuple[Making, Path, Path], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Also where another plan has its name, and when it was changed since."""
-    making, there, elsewhere = places
-    for folder in (there, elsewhere, Path("/")):
-        assert says_from(making, folder, monkeypatch) == "there faults"
-    (making.path / runs.SOURCE).write_text("description: there\n")
-    assert says_from(making, elsewhere, monkeypatch) == "there faults"
-
-
-def test_of_a_record_that_lies_elsewhere_the_plan_must_be_the_same(
-    places: tuple[Making, Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Another plan may have another program beside it, under the same name."""
-    made, there, elsewhere = places
-    copied = Making(tmp_path / "copied")
-    copied.file, copied.events = made.file, made.events
-    (copied.path / runs.SOURCE).write_text("description: there\n")
-    assert says_from(copied, there, monkeypatch) == "there faults"
-    assert says_from(copied, elsewhere, monkeypatch) == (
-        "./own cannot be run: the fault plan faults/plan.yaml was not found"
+def test_where_a_plan_lay_must_be_known(complete: Making) -> None:
+    """From where a relative path was meant is not known: there may be another program of that name."""
+    script(complete, "exit 0")
+    complete.file = "plan.yaml"
+    assert found(complete.made(), "command", run=["./checks/own"]).summary == (
+        "./checks/own cannot be run: where the fault plan plan.yaml lay is not known"
     )
-    assert found(copied.made(), "command", run=["true"]).outcome == "pass"
-    assert found(copied.made(), "command", run=["/bin/true"]).outcome == "pass"
+    assert found(complete.made(), "command", run=["true"]).outcome == "pass"
+    assert found(complete.made(), "command", run=["/bin/true"]).outcome == "pass"
 
 
 def test_a_program_that_takes_too_long_is_ended_with_all_its_children(complete: Making) -> None:

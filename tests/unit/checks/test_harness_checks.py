@@ -199,6 +199,33 @@ def test_a_fault_that_ended_before_its_time_gives_no_verdict(making: Making) -> 
     assert finding.summary == "latency: latency: it ended by itself after 3.0 s, before its time"
 
 
+@pytest.mark.parametrize(
+    ("again", "words"),
+    [
+        (31.0, ""),
+        (42.0, "off for 12.0 s, while nobody did the run"),
+        (None, "it ended after 5.0 s, when the run was interrupted"),
+    ],
+)
+def test_a_fault_that_nobody_kept_on_gives_no_verdict(
+    making: Making, again: float | None, words: str
+) -> None:
+    """Put on again before its lease has run out it was never off; long afterwards a cut became two."""
+    states = [(27.0, "achieved", AS_ASKED)]
+    making.fault("latency", 25, 30, links=PAIR, by="kill", states=states)
+    if again:
+        making.fault(
+            "latency",
+            again,
+            55,
+            links=PAIR,
+            states=[(again + 1, "achieved", AS_ASKED), (54.0, "achieved", AS_ASKED)],
+        )
+    finding = found(making.made(), "faults_achieved")
+    assert finding.outcome == ("inconclusive" if words else "pass")
+    assert words in finding.summary
+
+
 @pytest.mark.parametrize("event", ["step missed", "step failed"])
 def test_a_step_that_was_not_done_gives_no_verdict(making: Making, event: str) -> None:
     making.event(50, event, step="cut", why="height 100 did not come")
