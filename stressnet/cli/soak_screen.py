@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
+from typing import TextIO
 
 import click
 
@@ -25,19 +30,22 @@ class SoakScreen:
     def say(self, words: str) -> None:
         """Say something, with the time of day: a log of a night is read the next morning."""
         if not self._quiet:
-            click.echo(f"{datetime.now():%H:%M:%S}  {words}", err=True)
+            with _heard_or_not(sys.stderr):
+                click.echo(f"{datetime.now():%H:%M:%S}  {words}", err=True)
 
     def step(self, name: str, done: int, total: int) -> None:
         """Show how far a net has come up."""
         if not self._quiet:
-            self._steps.step(name, done, total)
+            with _heard_or_not(sys.stderr):
+                self._steps.step(name, done, total)
 
     def begun(self, scenario: Scenario, path: Path) -> None:
         """A round is told of when it is over."""
 
     def phase(self, name: str, seconds: float) -> None:
         """End the picture of a net that comes up."""
-        self._steps.__exit__(None, None, None)
+        with _heard_or_not(sys.stderr):
+            self._steps.__exit__(None, None, None)
         self._steps = Steps()
 
     async def watch(self, view: View) -> None:
@@ -49,13 +57,28 @@ class SoakScreen:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._steps.__exit__(kind, error, trace)
+        with _heard_or_not(sys.stderr):
+            self._steps.__exit__(kind, error, trace)
+
+
+@contextmanager
+def _heard_or_not(stream: TextIO) -> Iterator[None]:
+    """Say something that may not end a night: where that fails, the stream goes to nobody from then on.
+
+    A terminal can go without a signal (`stressnet soak ... & disown`); each write to it is an error then.
+    """
+    try:
+        yield
+    except OSError:
+        with open(os.devnull, "wb") as nobody:
+            os.dup2(nobody.fileno(), stream.fileno())
 
 
 def finish(folder: Path, amount: Amount, *, as_json: bool) -> None:
     """Print what a soak amounts to."""
-    if as_json:
-        return print_json({"soak": str(folder), **amount.to_raw()})
-    click.echo((folder / SUMMARY).read_text(encoding="utf-8").rstrip())
-    click.echo(f"\nrecord   {folder}")
-    return None
+    text = (folder / SUMMARY).read_text(encoding="utf-8").rstrip()
+    with _heard_or_not(sys.stdout):
+        if as_json:
+            print_json({"soak": str(folder), **amount.to_raw()})
+        else:
+            click.echo(f"{text}\n\nrecord   {folder}")

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from stressnet.backends.base import Backend
 from stressnet.engine.ask import NoAnswer, SocketTable, ask, sockets
 from stressnet.engine.capture import save_packets
+from stressnet.engine.ending import to_its_end
 from stressnet.errors import StressnetError
 
 _NODES = 5
@@ -17,29 +21,64 @@ _LINES = 50
 _PATIENCE_S = 20.0
 
 
-async def gather(backend: Backend, nodes: Sequence[str], folder: Path, check: str) -> list[str]:
-    """Write the evidence of a breach into a folder; return the names of its files. What cannot be had is left out."""
+def _always(_: int) -> bool:
+    return True
+
+
+async def gather(
+    backend: Backend,
+    nodes: Sequence[str],
+    folder: Path,
+    check: str,
+    *,
+    room: Callable[[int], bool] = _always,
+) -> list[str]:
+    """Write the evidence of a breach into a folder; return the names of its files.
+
+    What cannot be had is left out, and so is what there is no room for: `room` is asked in a thread whether so many
+    bytes more may be written, before each file and for one file at a time.
+    """
     found: dict[tuple[str, str], str] = {}
     written: list[str] = []
     chosen = list(nodes[:_NODES])
     looks = [_stacks(backend, chosen, found), _sockets(backend, chosen, found)]
     looks += [_log(backend, node, found) for node in chosen]
-    looks += [_packets(backend, node, folder / f"{check}-{node}.pcap", written) for node in chosen]
+    looks.append(_packets(backend, {node: folder / f"{check}-{node}.pcap" for node in chosen}, room, written))
     try:
         async with asyncio.timeout(_PATIENCE_S):
             await asyncio.gather(*looks, return_exceptions=True)
     except TimeoutError:
         pass  # what there is by now
     for (node, sort), text in sorted(found.items()):
-        name = f"{check}-{node}-{sort}.txt"
-        (folder / name).write_text(text, encoding="utf-8", errors="replace")
-        written.append(name)
+        name, content = f"{check}-{node}-{sort}.txt", text.encode(errors="replace")
+        with suppress(OSError):
+            if await asyncio.to_thread(room, len(content)):
+                (folder / name).write_bytes(content)
+                written.append(name)
     return sorted(written)
 
 
-async def _packets(backend: Backend, node: str, file: Path, written: list[str]) -> None:
-    """Save the last packets of a node, where the fault plan has them kept; else the agent has none to give."""
-    await save_packets(backend, node, file)
+async def _packets(
+    backend: Backend, files: Mapping[str, Path], room: Callable[[int], bool], written: list[str]
+) -> None:
+    """Save the last packets of nodes, where the fault plan has them kept; else the agent has none to give.
+
+    How many they are is known when they are there, so they wait elsewhere: of one node at a time, up to 64 MiB.
+    """
+    for node, file in files.items():
+        with suppress(StressnetError, OSError), TemporaryDirectory() as elsewhere:
+            fetched = Path(elsewhere) / file.name
+            await save_packets(backend, node, fetched)
+            if await asyncio.to_thread(room, fetched.stat().st_size):
+                await to_its_end(asyncio.to_thread(_take, fetched, file, written))
+
+
+def _take(fetched: Path, file: Path, written: list[str]) -> None:
+    try:
+        shutil.move(fetched, file)
+    except OSError:
+        file.unlink(missing_ok=True)
+        raise
     written.append(file.name)
 
 

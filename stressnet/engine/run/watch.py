@@ -137,7 +137,8 @@ class Watch:
         self._journal.note(
             "breach", check=one.name, summary=one.finding.summary, nodes=list(one.finding.nodes)
         )
-        files = await gather(self._backend, one.finding.nodes, self._path / runs.EVIDENCE, one.name)
+        folder = self._path / runs.EVIDENCE
+        files = await gather(self._backend, one.finding.nodes, folder, one.name, room=self._room)
         self._journal.note("evidence", check=one.name, files=files)
 
     def close(self) -> None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from threading import Lock
+from threading import RLock
 
 from stressnet.engine.soak import thin
 from stressnet.engine.soak.folder import LINES, NIGHT, ROUNDS, kept_rounds, round_folder
@@ -14,7 +15,7 @@ from stressnet.record import runs
 LEAST = 4 << 20
 """Bytes. Below it not even what was asked and one round have room."""
 _RESERVE = 1 / 8
-"""Share that is kept free for what is written without asking: journals, evidence, verdicts."""
+"""Share that is kept free for what is written without asking: journals and verdicts."""
 _AIR = 0.9
 """Where something has to go, it is as much as leaves the folder at this share of what it may hold."""
 _LOGS = 1 / 16
@@ -42,7 +43,7 @@ class Budget:
         self._need = 0
         self._before = -1
         """What the rounds that are over take; below 0: not measured yet."""
-        self._one_by_one = Lock()
+        self._one_by_one = RLock()
         self.full = False
         """Whether there was something for which no room could be made."""
 
@@ -52,9 +53,10 @@ class Budget:
 
     def begin(self, number: int) -> None:
         """Make room for a round before it begins: for as much as the round before it took."""
-        self._current = number
-        self._measure()
-        self.room(min(self._need, self._may // 4))
+        with self._one_by_one:
+            self._current = number
+            self._measure()
+            self._make_room(min(self._need, self._may // 4))
 
     def room(self, need: int) -> bool:
         """Tell whether so many bytes more may be written, after making room for them where that is possible.
@@ -63,6 +65,15 @@ class Budget:
         """
         with self._one_by_one:
             return self._make_room(need)
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Have the folder to oneself: threads that ask for room wait, and one that is making it is waited for.
+
+        It cannot be stopped when who asked is cancelled, and it changes the lines, the night and rounds that are over.
+        """
+        with self._one_by_one:
+            yield
 
     def _make_room(self, need: int) -> bool:
         if self._used() + need <= self._may:
@@ -76,13 +87,14 @@ class Budget:
 
     def settle(self, number: int, first_failure: int) -> None:
         """Thin what need not be whole any more, now that a round is over; the first that failed stays whole."""
-        self._current, self._first = number, first_failure
-        self._measure()
-        self._need = self._size(number)
-        self._before += self._need
-        self._current = 0
-        for one in self._not_kept(self._whole()):
-            self._change(one, thin.thin_round)
+        with self._one_by_one:
+            self._current, self._first = number, first_failure
+            self._measure()
+            self._need = self._size(number)
+            self._before += self._need
+            self._current = 0
+            for one in self._not_kept(self._whole()):
+                self._change(one, thin.thin_round)
 
     def _measure(self) -> None:
         if self._before < 0:

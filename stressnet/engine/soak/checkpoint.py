@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from stressnet.engine.soak.folder import LINES, STATE, kept_rounds, round_folder
-from stressnet.engine.soak.rounds import Tally, tally_of
+from stressnet.engine.soak.rounds import Tally, read_rounds, tally_of
 from stressnet.errors import UsageError
 from stressnet.record import runs
 
@@ -71,12 +71,19 @@ def load(folder: Path) -> Checkpoint:
         found = _from_raw(raw)
     except (KeyError, TypeError, ValueError, AttributeError):
         return _from_lines(folder)
-    tally = tally_of(folder / LINES)
-    if tally.last is None or tally.last.number < found.number or not found.begun_at:
-        return found
-    return replace(
-        found, tally=tally, soaked_s=tally.last.soaked_s, begun_at=0.0
-    )  # its line was the last it wrote
+    return _caught_up(folder, found) if found.begun_at else found
+
+
+def _caught_up(folder: Path, found: Checkpoint) -> Checkpoint:
+    """Add the round that was being done where its line was the last that was written.
+
+    Those before it are not counted again: lines of rounds that passed may be gone.
+    """
+    for one in read_rounds(folder / LINES):
+        if one.number >= found.number:
+            tally = found.tally.with_round(one)
+            found = replace(found, tally=tally, soaked_s=one.soaked_s, begun_at=0.0)
+    return found
 
 
 def _from_raw(raw: Mapping[str, Any]) -> Checkpoint:

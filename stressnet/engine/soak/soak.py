@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import sqlite3
 import time
 from collections.abc import Callable
 from contextlib import closing, suppress
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Protocol
 
 from stressnet.checks.verdict import Verdict, judge
+from stressnet.engine.ending import to_its_end
 from stressnet.engine.run.phases import Limits
 from stressnet.engine.run.scenario import Scenario
 from stressnet.engine.run.stages import write_down
@@ -108,14 +110,21 @@ class Soak:
             await asyncio.gather(ticking, return_exceptions=True)
             await self._remove()
         self._state = replace(self._state, ended=ended)
-        if ended == "time":
+        with self._budget.alone():
+            return self._end()
+
+    def _end(self) -> Amount:
+        if self._state.ended == "time":
             self._night.end()
-        return self._write(final=True)
+        self._save()
+        self._read_night()
+        return self._write(self._night.judge())
 
     async def _remove(self) -> None:
         """Take the net down; where that fails there is a verdict all the same, and who reads it must know."""
         try:
-            await asyncio.shield(self._place.remove())
+            with suppress(asyncio.CancelledError):  # who is told to stop is at its end then
+                await to_its_end(self._place.remove())
         except StressnetError as error:
             net = self._order.scenario.plan.net
             self._note(f"the net was not taken down, `stressnet down {net}` does it: {_first_line(error)}")
@@ -187,9 +196,11 @@ class Soak:
             await self._place.do(scenario, path, limits, fresh=fresh)
         except asyncio.CancelledError:  # before there was anything to heal
             _stop(path, "interrupted", self._now())
-        except (StressnetError, OSError) as error:  # such as an agent that ends while it is spoken to
+        except (StressnetError, OSError, sqlite3.Error) as error:
+            # Such as an agent that ends while it is spoken to, or a disk that is full for a moment.
             _stop(path, str(error) or type(error).__name__, self._now())
-        self._close(path, cut_short=self._is_told_to_stop())
+        with self._budget.alone():
+            self._close(path, cut_short=self._is_told_to_stop())
 
     def _write_down(self, scenario: Scenario, path: Path, number: int) -> None:
         words = again({"command": self._order.asked.command}, number)
@@ -213,6 +224,8 @@ class Soak:
             self._note(
                 f"from round {one.number} on {limit} leave no room for records: verdicts only are kept"
             )
+        if self.soaked_s >= self._changes_at + self._order.every_s:
+            self._read_night()
         self._write()
 
     def _line(self, verdict: Verdict, record: Record, *, cut_short: bool) -> Round:
@@ -272,9 +285,13 @@ class Soak:
     async def _tick(self) -> None:
         while True:
             await asyncio.sleep(self._order.every_s)
-            self._save()
-            self._budget.room(0)
-            self._write()
+            try:
+                self._save()
+                # Faults are on, and end if nothing renews their leases for 10 s: to make room can take longer.
+                await asyncio.to_thread(self._budget.room, 0)
+                self._write()
+            except (OSError, sqlite3.Error) as error:  # a disk that is full for a moment
+                self._say(f"what it amounts to could not be written: {error}")
             lasted = f"{span(self.soaked_s)} of {span(self._order.for_s)}"
             self._say(f"{lasted}  {self._state.tally.words()}")
 
@@ -286,13 +303,12 @@ class Soak:
         self._state = replace(self._state, soaked_s=self.soaked_s)
         checkpoint.save(self._folder, self._state, self._now())
 
-    def _write(self, *, final: bool = False) -> Amount:
-        """Write what it amounts to so far. The night is read again only now and then: it gets long."""
-        if final:
-            self._save()
-        if final or self.soaked_s >= self._changes_at + self._order.every_s:
-            self._changes, self._changes_at = changes(Record(self._night.path)), self.soaked_s
-        night = self._night.judge() if final else None
+    def _read_night(self) -> None:
+        """Read the figures of the night again: between rounds, and only now and then, because it gets long."""
+        self._changes, self._changes_at = changes(Record(self._night.path)), self.soaked_s
+
+    def _write(self, night: Verdict | None = None) -> Amount:
+        """Write what it amounts to so far, with the figures that were read last."""
         outcome, reason = weigh(self._state, night)
         amount = Amount(outcome, reason, self._state, self._changes, night)
         runs.write_json(self._folder / runs.VERDICT, amount.to_raw())

@@ -19,11 +19,12 @@ _LEFT = (runs.RUN, runs.PLAN, runs.TIMELINE, runs.SOURCE, runs.JOURNAL, runs.SAM
 def size(path: Path, *, shared: bool = True) -> int:
     """Return what a file or folder takes of the disk, in bytes; `shared`: with files that have other names too.
 
-    What has several names in it counts once.
+    What has several names in it counts once. A symbolic link is no more than itself.
     """
     total = 0
     seen: set[int] = set()
-    for place, _, names in os.walk(path) if path.is_dir() else [(str(path.parent), [], [path.name])]:
+    folder = path.is_dir() and not path.is_symlink()
+    for place, _, names in os.walk(path) if folder else [(str(path.parent), [], [path.name])]:
         for name in names:
             with suppress(FileNotFoundError):
                 found = os.lstat(os.path.join(place, name))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import threading
 from pathlib import Path
 
 import pytest
@@ -11,8 +12,8 @@ from soaking import MemoryPlace, Trial
 from stressnet.engine.run.phases import Limits
 from stressnet.engine.run.scenario import Scenario
 from stressnet.engine.soak import thin
-from stressnet.engine.soak.budget import LEAST
-from stressnet.engine.soak.folder import LINES, SUMMARY, kept_rounds, round_folder
+from stressnet.engine.soak.budget import LEAST, Budget
+from stressnet.engine.soak.folder import LINES, SUMMARY, kept_rounds, new_round, round_folder
 from stressnet.engine.soak.rounds import read_rounds
 from stressnet.record import runs
 from stressnet.record.record import Record
@@ -82,6 +83,37 @@ def test_without_any_room_verdicts_are_kept_and_that_is_said(tmp_path: Path) -> 
     assert amount.outcome == "inconclusive"
     assert any("verdicts only are kept" in note for note in amount.checkpoint.notes)
     assert "verdicts only are kept" in (trial.folder / SUMMARY).read_text()
+
+
+def test_a_link_takes_no_more_than_itself(tmp_path: Path) -> None:
+    """`latest` names the round that is being done, which counts once."""
+    trial = Trial(tmp_path)
+    budget = Budget(trial.folder, 32 << 20, lambda: 0.0)
+    for number in (1, 2):
+        budget.begin(number)
+        path = new_round(trial.folder, number)
+        (path / runs.LOGS / "us-1.log").write_bytes(b"x" * (1 << 20 if number == 1 else 15 << 20))
+        if number == 1:
+            budget.settle(1, 0)
+    assert (trial.folder / runs.LATEST).resolve() == path
+    assert thin.size(trial.folder / runs.LATEST) < 4096
+    assert budget.room(5 << 20)
+    assert kept_rounds(trial.folder) == [1, 2]
+
+
+def test_while_somebody_has_the_folder_to_himself_nobody_makes_room(tmp_path: Path) -> None:
+    """Also not where a round begins or is over."""
+    trial = Trial(tmp_path)
+    new_round(trial.folder, 1)
+    budget = Budget(trial.folder, LEAST, lambda: 0.0)
+    for ask in (lambda: budget.room(0), lambda: budget.begin(1), lambda: budget.settle(1, 0)):
+        done = threading.Event()
+        asking = threading.Thread(target=lambda ask=ask, done=done: (ask(), done.set()))
+        with budget.alone():
+            asking.start()
+            assert not done.wait(0.1)
+        asking.join(5)
+        assert done.is_set()
 
 
 def test_a_thinned_file_keeps_the_close_looks(tmp_path: Path) -> None:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sqlite3
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from soaking import BEGUN, Trial, small_scenario
+from soaking import BEGUN, AtOnce, Trial, small_scenario
 
-from stressnet.engine.soak import checkpoint
+from stressnet.engine.soak import checkpoint, thin
 from stressnet.engine.soak.amount import Amount
 from stressnet.engine.soak.folder import (
     LINES,
@@ -22,7 +23,7 @@ from stressnet.engine.soak.folder import (
     round_folder,
     unfinished,
 )
-from stressnet.engine.soak.rounds import read_rounds
+from stressnet.engine.soak.rounds import Tally, read_rounds
 from stressnet.errors import EnvironmentProblem, StageError
 from stressnet.record import runs
 from stressnet.record.record import Record
@@ -98,12 +99,21 @@ def test_a_net_that_is_gone_is_made_anew(tmp_path: Path) -> None:
     assert amount.outcome == "pass"
 
 
-def test_a_round_in_which_the_agent_breaks_says_nothing(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "error",
+    [
+        ConnectionResetError("the agent is gone"),
+        StageError("the agent refuses"),
+        sqlite3.OperationalError("database or disk is full"),
+    ],
+)
+def test_a_round_in_which_something_breaks_says_nothing(tmp_path: Path, error: Exception) -> None:
     """The night goes on."""
     trial = Trial(tmp_path, bad=lambda number: "broken" if number == 3 else "")
+    trial.place.breaks = error
     amount = trial.run()
     assert rounds(trial)[2].outcome == "inconclusive"
-    assert "the agent is gone" in rounds(trial)[2].reason
+    assert str(error) in rounds(trial)[2].reason
     assert amount.outcome == "pass"
 
 
@@ -187,6 +197,7 @@ def killed_in(trial: Trial, seconds: float) -> None:
     """Let a soak go on for so long, and then end as by kill -9: nothing more is written."""
 
     async def main() -> None:
+        asyncio.get_running_loop().set_default_executor(AtOnce())
         task = asyncio.create_task(trial.soak().run())
         await asyncio.sleep(seconds)
         before = {
@@ -267,6 +278,22 @@ def test_a_line_that_was_written_last_is_not_written_twice(tmp_path: Path) -> No
     found = checkpoint.load(trial.folder)
     assert found.begun_at == 0.0
     assert found.tally.counts["pass"] == 10
+
+
+def test_passes_whose_lines_had_to_go_count_after_a_kill(tmp_path: Path) -> None:
+    """To the tally of the checkpoint comes the round whose line it had not seen, and no other."""
+    trial = Trial(tmp_path, bad=lambda number: "fail" if number == 4 else "")
+    trial.run()
+    good = checkpoint.load(trial.folder)
+    before = Tally()
+    for one in rounds(trial)[:-1]:
+        before = before.with_round(one)
+    checkpoint.save(trial.folder, replace(good, begun_at=BEGUN + 540, tally=before), BEGUN)
+    thin.trim_lines(trial.folder / LINES)
+    assert len(rounds(trial)) < 10
+    found = checkpoint.load(trial.folder)
+    assert found.tally == good.tally
+    assert found.begun_at == 0.0
 
 
 def test_a_checkpoint_of_an_earlier_version_lacks_what_was_not_known(tmp_path: Path) -> None:
