@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.timing import machine
+from stressnet.checks.expectation import Expectation
 from stressnet.resources import folder
 from stressnet.spec.units import format_percent
 
@@ -36,11 +37,10 @@ def _rows(plan: str, found: dict[str, Any]) -> list[str]:
     rows = []
     for one in found["variants"]:
         low, high = (format_percent(round(one[bound], 3)) for bound in ("low", "high"))
-        others = ", ".join(
-            f"{count} {word}" for word, count in one["outcomes"].items() if word != one["expected"]
-        )
+        others = ", ".join(f"{count} {word}" for word, count in one["otherwise"].items())
         counted = f"{one['as_expected']} of {one['runs']} ({low} to {high})"
-        rows.append(f"| `{plan}` | `{one['variant']}` | {one['expected']} | {counted} | {others or '–'} |")
+        should = Expectation.from_raw(one["expected"])
+        rows.append(f"| `{plan}` | `{one['variant']}` | {should} | {counted} | {others or '–'} |")
     return rows
 
 

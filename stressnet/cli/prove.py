@@ -157,15 +157,22 @@ async def _one_run(turn: Turn, scenario: Scenario, asked: Any, screen: ProveScre
         try:
             path, verdict = await run(scenario, asked, shown)
         except StressnetError as error:
-            return Done(turn, "error", error.message, time.monotonic() - begun, shown.record, error)
+            return Done(turn, "error", error.message, time.monotonic() - begun, (), shown.record, error)
     record = Record(path)
     took, used = measures(record), busy(record)
-    useless = verdict.outcome == scenario.expected and not keep
+    failed = tuple(one.name for one in verdict.judgements if one.finding.outcome == "fail")
+    useless = scenario.expected.met_by(verdict.outcome, failed) and not keep
     if useless:
         remove(path)
-    seconds = time.monotonic() - begun
     return Done(
-        turn, verdict.outcome, verdict.reason, seconds, None if useless else path, measures=took, busy=used
+        turn,
+        verdict.outcome,
+        verdict.reason,
+        time.monotonic() - begun,
+        failed,
+        None if useless else path,
+        measures=took,
+        busy=used,
     )
 
 

@@ -76,7 +76,7 @@ class ProveScreen:
 
     def over(self, done: Done) -> None:
         """Say what a run gave."""
-        words = done_words(done, self._runs, self._proof.tallies[done.turn.variant].expected)
+        words = done_words(done, self._runs, self._proof.tallies[done.turn.variant])
         if self._live is not None:
             self._live.console.print(Text(words))
         else:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from rich.table import Table
@@ -31,7 +30,7 @@ def print_proof(name: str, proof: Proof, file: Path) -> None:
     """Print the answer, how often each variant did as expected, and every run that did not."""
     word = Text.assemble((proof.answer.upper(), f"bold {_STYLES[proof.answer]}"), "  ", (name, "bold"))
     word.append("  interrupted" if proof.interrupted else "")
-    others = [one for tally in proof.tallies.values() for one in tally.others]
+    others = [(tally.word(one), one) for tally in proof.tallies.values() for one in tally.others]
     print_lines(
         "",
         word,
@@ -53,7 +52,7 @@ def proof_table(proof: Proof, runs: int | None = None) -> Table:
         style = "green" if tally.reaches(proof.share) else "red" if tally.opposed else "yellow"
         made.add_row(
             tally.variant or "–",
-            tally.expected,
+            str(tally.expected),
             Text(_share(tally, runs), style=style if tally.done else ""),
             _interval(tally),
             _otherwise(tally),
@@ -100,27 +99,26 @@ def _interval(tally: Tally) -> str:
 
 
 def _otherwise(tally: Tally) -> str:
-    counts = Counter(one.outcome for one in tally.others)
-    return ", ".join(f"{count} {outcome}" for outcome, count in counts.most_common()) or "–"
+    return ", ".join(f"{count} {word}" for word, count in tally.otherwise.items()) or "–"
 
 
-def done_words(done: Done, runs: int, expected: str) -> str:
+def done_words(done: Done, runs: int, tally: Tally) -> str:
     """Return what is said of one run when it is over."""
     who = f"{done.turn.variant} {done.turn.number}/{runs}".strip()
-    if done.outcome == expected:
+    if tally.expected.met_by(done.outcome, done.failed):
         return f"{who}: {done.outcome}, as expected, {done.seconds:.0f} s"
     record = f" ({shown(done.record)})" if done.record else ""
-    return f"{who}: {done.outcome}, {done.seconds:.0f} s: {done.reason}{record}"
+    return f"{who}: {tally.word(done)}, {done.seconds:.0f} s: {done.reason}{record}"
 
 
-def _others(others: list[Done]) -> list[Text]:
+def _others(others: Sequence[tuple[str, Done]]) -> list[Text]:
     lines = []
-    for one in others:
+    for word, one in others:
         place = shown(one.record) if one.record else "no record"
         who = f"{one.turn.variant} {one.turn.number}".strip()
         lines.append(
             Text.assemble(
-                (one.outcome, STYLES.get(one.outcome, "red")), f"  {who}  {one.reason}\n    ", (place, "dim")
+                (word, STYLES.get(one.outcome, "red")), f"  {who}  {one.reason}\n    ", (place, "dim")
             )
         )
     return [*lines, Text()] if lines else []

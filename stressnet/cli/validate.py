@@ -69,7 +69,7 @@ def _of_fault_plan(file: Path, sets: tuple[str, ...], kinds: tuple[Path, ...]) -
 def _of_variant(one: Scenario) -> dict[str, Any]:
     return {
         "name": one.variant,
-        "expect": one.expected,
+        "expect": one.expected.to_raw(),
         "nodes": len(one.plan.nodes),
         "steps": len(one.timeline.steps),
         "checks": len(one.checks),

@@ -11,6 +11,7 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
+from stressnet.checks.expectation import Expectation
 from stressnet.checks.registry import CHECKS
 from stressnet.checks.verdict import Verdict
 from stressnet.cli.terminal import print_lines
@@ -43,9 +44,10 @@ def _expected(facts: Mapping[str, Any], verdict: Verdict) -> list[Text]:
     """Say whether a variant did what it is there to show: a bug that fails is a success of its kind."""
     if not facts["variant"] or verdict.outcome == "inconclusive":
         return []
-    said = (
-        "as this variant should" if verdict.outcome == facts["expected"] else f"it should {facts['expected']}"
-    )
+    expected = Expectation.from_raw(facts["expected"])
+    failed = [one.name for one in verdict.judgements if one.finding.outcome == "fail"]
+    met = expected.met_by(verdict.outcome, failed)
+    said = "as this variant should" if met else f"it should {expected}"
     return [Text.assemble(("expected ", "dim"), f"{verdict.outcome}: {said}")]
 
 

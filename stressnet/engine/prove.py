@@ -10,6 +10,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any, Literal
 
+from stressnet.checks.expectation import Expectation
 from stressnet.checks.measures import MEASURES
 from stressnet.checks.proportion import wilson
 from stressnet.engine.room import Room
@@ -39,6 +40,8 @@ class Done:
     outcome: Ended
     reason: str
     seconds: float
+    failed: Sequence[str] = ()
+    """Names of the checks that failed."""
     record: Path | None = None
     """None: it was removed, or never made."""
     error: StressnetError | None = None
@@ -54,18 +57,18 @@ class Tally:
     """The runs of one variant so far."""
 
     variant: str
-    expected: str
+    expected: Expectation
     done: list[Done] = field(default_factory=list)
 
     @property
     def as_expected(self) -> int:
-        """How many gave the verdict that was expected."""
-        return sum(one.outcome == self.expected for one in self.done)
+        """How many gave the verdict that was expected, by the checks that were."""
+        return len(self.done) - len(self.others)
 
     @property
     def others(self) -> Sequence[Done]:
         """The runs that gave something else, in the order in which they were over."""
-        return [one for one in self.done if one.outcome != self.expected]
+        return [one for one in self.done if not self.expected.met_by(one.outcome, one.failed)]
 
     @property
     def interval(self) -> tuple[float, float]:
@@ -78,8 +81,18 @@ class Tally:
 
     @property
     def opposed(self) -> bool:
-        """Whether a run gave a verdict that is the opposite of what was expected."""
-        return any(one.outcome not in (self.expected, *_UNCLEAR) for one in self.done)
+        """Whether a run gave a verdict that is the opposite of what was expected, or failed by other checks."""
+        return any(one.outcome not in _UNCLEAR for one in self.others)
+
+    @property
+    def otherwise(self) -> Mapping[str, int]:
+        """How many of the others ended how, the most first; what failed by other checks is called so."""
+        return dict(Counter(map(self.word, self.others)).most_common())
+
+    def word(self, done: Done) -> str:
+        """Return how a run ended that went otherwise."""
+        same = done.outcome == self.expected.outcome
+        return f"{done.outcome} by {', '.join(done.failed)}" if same else done.outcome
 
     def spread(self, measure: str) -> tuple[float, float, float] | None:
         """Return least, median and most of what the runs took; None where none knows."""
@@ -91,12 +104,13 @@ class Tally:
         low, high = self.interval
         return {
             "variant": self.variant,
-            "expected": self.expected,
+            "expected": self.expected.to_raw(),
             "runs": len(self.done),
             "as_expected": self.as_expected,
             "low": low,
             "high": high,
             "outcomes": dict(Counter(one.outcome for one in self.done)),
+            "otherwise": dict(self.otherwise),
             "measures": {name: list(found) for name in MEASURES if (found := self.spread(name))},
             "others": [
                 {
@@ -141,7 +155,7 @@ class Prover:
 
     def __init__(
         self,
-        expected: Mapping[str, str],
+        expected: Mapping[str, Expectation],
         runs: int,
         do: Callable[[Turn], Awaitable[Done]],
         *,
@@ -149,7 +163,7 @@ class Prover:
         told: Callable[[Done], None] = lambda done: None,
         room: Room | None = None,
     ) -> None:
-        """`expected`: the verdict of each variant. `do` does one run. `told` hears of each that is over.
+        """`expected`: what each variant should give. `do` does one run. `told` hears of each that is over.
 
         With `room` a run begins beside others only where there is some, and one that needs much lets others go first.
         """

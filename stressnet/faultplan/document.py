@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, cast
 
 from pydantic import (
     BeforeValidator,
@@ -14,6 +14,8 @@ from pydantic import (
     model_validator,
 )
 
+from stressnet.checks.check import Outcome
+from stressnet.checks.expectation import Expectation
 from stressnet.checks.registry import CHECKS
 from stressnet.spec.fields import (
     AlsoWritten,
@@ -68,6 +70,18 @@ def _check(value: Any) -> Any:
     raise refuse(show(value), "a check, as in `- stuck: {window: 60s}`")
 
 
+def _expected(value: Any) -> Expectation:
+    if not isinstance(value, dict):
+        return Expectation(cast(Outcome, one_of(*EXPECTED)(value)))
+    if set(value) != {"fail"}:
+        found = f"{listing(map(str, value))} with checks" if value else "nothing"
+        raise refuse(found, "a verdict, or the checks that fail", example="{fail: [stuck]}")
+    names = [value["fail"]] if isinstance(value["fail"], str) else value["fail"]
+    if not isinstance(names, list) or not names or not all(isinstance(one, str) for one in names):
+        raise refuse(show(names), "names of checks", example="{fail: [stuck]}")
+    return Expectation("fail", tuple(dict.fromkeys(names)))
+
+
 def _capture(value: Any) -> int:
     try:
         size = parse_size(value)
@@ -81,9 +95,21 @@ def _capture(value: Any) -> int:
 Capture = Annotated[int, BeforeValidator(_capture), WithJsonSchema({"type": "string", "examples": ["4MiB"]})]
 Scale = Annotated[float, BeforeValidator(_scale), WithJsonSchema({"type": "number", "exclusiveMinimum": 0})]
 Expected = Annotated[
-    Literal["pass", "fail", "inconclusive"],
-    BeforeValidator(one_of(*EXPECTED)),
-    WithJsonSchema({"enum": list(EXPECTED)}),
+    Expectation,
+    BeforeValidator(_expected),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"enum": list(EXPECTED)},
+                {
+                    "type": "object",
+                    "properties": {"fail": {"type": "array", "items": {"type": "string"}, "minItems": 1}},
+                    "required": ["fail"],
+                    "additionalProperties": False,
+                },
+            ]
+        }
+    ),
 ]
 FigureName = Annotated[str, BeforeValidator(one_of(*FIGURES)), WithJsonSchema({"enum": list(FIGURES)})]
 StateName = Annotated[
@@ -316,7 +342,10 @@ class FaultPlan(Model):
         default={},
         description="Named overrides of anything above, each with `expect`: pass, fail, inconclusive.",
     )
-    expect: Expected | None = Field(default=None, description="The verdict that `prove` expects.")
+    expect: Expected | None = Field(
+        default=None,
+        description="The verdict that `prove` expects; `{fail: [CHECK, …]}`: by these checks, and by no others.",
+    )
 
     @field_validator("checks")
     @classmethod

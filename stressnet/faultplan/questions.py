@@ -13,7 +13,7 @@ from stressnet.faultplan.read import Document
 from stressnet.plan import Plan
 from stressnet.spec.fields import Model
 from stressnet.spec.source import Path
-from stressnet.spec.words import listing
+from stressnet.spec.words import listing, nearest, show
 
 
 def questions(document: Document, plan: Plan) -> tuple[tuple[dict[str, Any], ...], list[Problem]]:
@@ -41,6 +41,11 @@ def questions(document: Document, plan: Plan) -> tuple[tuple[dict[str, Any], ...
         name = name if counted[name] == 1 else f"{name}-{counted[name]}"
         own = (written.get(check) or {}) if isinstance(written, dict) else {}
         found.append({"name": name, "check": check, "parameters": own})
+    names = [one["name"] for one in found]
+    for name in document.expected.failing:
+        if name not in names:
+            said = f"no check is called {show(name)}"
+            against.refuse(("expect", "fail"), said, listing(names), nearest(name, names))
     return tuple(found), problems
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from stressnet.checks.expectation import Expectation
 from stressnet.errors import InputError, Problem
 from stressnet.faultplan.document import EXPECTED, FaultPlan
 from stressnet.spec.include import merge, read_included
@@ -38,9 +39,9 @@ class Document:
     name: str
 
     @property
-    def expected(self) -> str:
-        """The verdict that it should give; a plan that says nothing should pass."""
-        return self.plan.expect or "pass"
+    def expected(self) -> Expectation:
+        """What it should give; a plan that says nothing should pass."""
+        return self.plan.expect or Expectation("pass")
 
 
 Meaning = Callable[["Document"], Sequence[Problem]]

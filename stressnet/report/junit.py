@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from xml.etree import ElementTree
 
+from stressnet.checks.expectation import Expectation
 from stressnet.checks.registry import CHECKS
 from stressnet.checks.verdict import Judgement, Verdict
 from stressnet.record.record import Record
@@ -45,7 +46,8 @@ def facts_of(record: Record) -> RunFacts:
     """Return what a record says of its run."""
     run = record.run
     begun = min((float(event["time"]) for event in record.events), default=float(run["begun_at"]))
-    properties = [(key, str(run[key])) for key in _KEYS if run.get(key) is not None]
+    said = {**run, "expected": Expectation.from_raw(run["expected"])} if run.get("expected") else run
+    properties = [(key, str(said[key])) for key in _KEYS if said.get(key) is not None]
     properties += [(f"version.{name}", str(version)) for name, version in run.get("versions", {}).items()]
     properties += [(f"host.{name}", str(value)) for name, value in run.get("host", {}).items()]
     properties.append(("command", shlex.join(run.get("command", ()))))

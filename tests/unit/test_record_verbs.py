@@ -325,12 +325,14 @@ def test_a_verdict_names_the_page_of_its_record(tmp_path: Path, capsys: pytest.C
     ("variant", "expected", "said"),
     [
         ("bug", "fail", "expected fail: as this variant should"),
+        ("bug", {"fail": ["stuck"]}, "expected fail: as this variant should"),
         ("bug", "pass", "expected fail: it should pass"),
+        ("bug", {"fail": ["spike"]}, "expected fail: it should fail by spike"),
         ("", "pass", ""),
     ],
 )
 def test_a_verdict_says_whether_its_variant_should_give_it(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], variant: str, expected: str, said: str
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], variant: str, expected: object, said: str
 ) -> None:
     """A bug that fails is what a variant may be there to show; a plan without variants shows nothing but itself."""
     path = make_record(tmp_path / "runs", stuck=["us-1"])

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from stressnet.checks.expectation import Expectation
 from stressnet.engine.run.scenario import Scenario, Settling
 from stressnet.errors import UsageError
 from stressnet.faultplan.timeline import Timeline, TimelineStep, When
@@ -42,7 +43,7 @@ def read_scenario(path: Path) -> Scenario:
         return Scenario(
             name=run["name"],
             variant=run["variant"],
-            expected=run["expected"],
+            expected=Expectation.from_raw(run["expected"]),
             description=run["description"],
             file=run["file"],
             seed=run["seed"],

@@ -9,8 +9,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from stressnet.checks.expectation import Expectation
 from stressnet.compile import check_programs, compile_plan, meaning_of
 from stressnet.engine.plan_topology import choose_backend, install_hints, relay_of
+from stressnet.engine.run.machine import check_machine
 from stressnet.errors import InputError, Problem, UsageError
 from stressnet.faultplan.compile import compile_timeline
 from stressnet.faultplan.draw import own_seed
@@ -50,7 +52,7 @@ class Scenario:
 
     name: str
     variant: str
-    expected: str
+    expected: Expectation
     description: str
     file: str
     seed: int
@@ -86,8 +88,8 @@ def load_scenarios(
 
     A plan that comes with stressnet may be given by its bare name.
 
-    `check`: the programs of nodes and of relays must be there. `mark` goes behind the net's name, which several runs
-    share.
+    `check`: the programs of nodes and of relays must be there, and the machine able to do the faults. `mark` goes behind
+    the net's name, which several runs share.
     """
     path = fault_plan(path)
     documents = _documents(path, sets, kinds)
@@ -133,6 +135,7 @@ def _scenario(
     plan = compile_plan(loaded, known, seed=seed, backend=chosen_backend, relay=relay)
     if check:
         check_programs(plan, loaded, install_hints(plan, known, folders))
+        check_machine(document, plan)
     if "sampling" not in loaded.topology.model_fields_set:
         plan = replace(plan, sampling=_CLOSE_SAMPLING if len(plan.nodes) <= _FEW else _SAMPLING)
     settle = document.plan.settle

@@ -146,7 +146,7 @@ def write_down(path: Path, scenario: Scenario, asked: Asked) -> None:
         "version": 1,
         "name": scenario.name,
         "variant": scenario.variant,
-        "expected": scenario.expected,
+        "expected": scenario.expected.to_raw(),
         "description": scenario.description,
         "file": str(Path(scenario.file).resolve()),
         "seed": scenario.seed,

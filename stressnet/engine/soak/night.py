@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from stressnet.checks.expectation import Expectation
 from stressnet.checks.registry import CHECKS
 from stressnet.checks.verdict import Verdict, judge
 from stressnet.engine.run.scenario import Scenario
@@ -49,7 +50,9 @@ class Night:
         shutil.rmtree(self.path, ignore_errors=True)
         self.path.mkdir()
         timeline = replace(self._scenario.timeline, steps=())
-        whole = replace(self._scenario, timeline=timeline, checks=self._checks(), expected="pass")
+        whole = replace(
+            self._scenario, timeline=timeline, checks=self._checks(), expected=Expectation("pass")
+        )
         write_down(self.path, whole, asked)
         self._note("phase", phase="settle")
 

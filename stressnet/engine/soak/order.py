@@ -43,7 +43,7 @@ def write_order(folder: Path, order: Order, mark: str, now: float) -> None:
         "version": 1,
         "name": one.name,
         "variant": one.variant,
-        "expected": one.expected,
+        "expected": one.expected.to_raw(),
         "file": one.file,
         "seed": one.plan.seed,
         "backend": one.plan.backend,

@@ -9,11 +9,13 @@ from dataclasses import replace
 
 import pytest
 
+from stressnet.checks.expectation import Expectation
 from stressnet.engine.prove import Done, Ended, Proof, Prover, Tally, Turn
 from stressnet.engine.room import Room
 from stressnet.errors import StageError
 
-EXPECTED = {"bug": "fail", "fixed": "pass"}
+FAIL, PASS = Expectation("fail"), Expectation("pass")
+EXPECTED = {"bug": FAIL, "fixed": PASS}
 
 
 def done(turn: Turn, outcome: Ended = "pass") -> Done:
@@ -91,10 +93,10 @@ def test_a_run_begins_beside_others_when_there_is_room() -> None:
     told: list[list[int]] = []
     room = SomeRoom(False, True)
     room.learn("bug", [0.7])
-    asyncio.run(Prover({"bug": "fail"}, 3, do, room=room).run(at_once=3))
+    asyncio.run(Prover({"bug": FAIL}, 3, do, room=room).run(at_once=3))
     assert told[0] == [1, 2]
     told.clear()
-    asyncio.run(Prover({"bug": "fail"}, 3, do, room=SomeRoom(*[False] * 99)).run(at_once=3))
+    asyncio.run(Prover({"bug": FAIL}, 3, do, room=SomeRoom(*[False] * 99)).run(at_once=3))
     assert told == [[1], [2], [3]]
 
 
@@ -112,14 +114,14 @@ def test_more_runs_go_on_at_once_when_it_is_known_what_they_need() -> None:
         going.remove(turn.variant)
         return replace(done(turn), busy=[needs[turn.variant]])
 
-    found = asyncio.run(Prover({"spin": "fail", "calm": "pass"}, 12, do, room=SomeRoom()).run(at_once=32))
+    found = asyncio.run(Prover({"spin": FAIL, "calm": PASS}, 12, do, room=SomeRoom()).run(at_once=32))
     assert [len(tally.done) for tally in found.tallies.values()] == [12, 12]
     assert seen[0].total() == 1
     known = seen[4:]
     assert max(one["spin"] for one in known) == 1
     assert max(one["calm"] for one in known if one["spin"]) == 2
     seen.clear()
-    asyncio.run(Prover({"calm": "pass"}, 24, do, room=SomeRoom()).run(at_once=32))
+    asyncio.run(Prover({"calm": PASS}, 24, do, room=SomeRoom()).run(at_once=32))
     assert (seen[0].total(), max(one["calm"] for one in seen)) == (1, 5)
 
 
@@ -153,8 +155,26 @@ def test_the_answer_is_of_the_variants_that_fall_short(found: Proof, answer: str
 
 def test_pass_where_nothing_should_be_known_is_the_opposite() -> None:
     """A variant may expect to be inconclusive."""
-    tally = Tally("blind", "inconclusive", [done(Turn("blind", 1), "pass")])
+    tally = Tally("blind", Expectation("inconclusive"), [done(Turn("blind", 1), "pass")])
     assert Proof({"blind": tally}, 0.95).answer == "not proven"
+
+
+@pytest.mark.parametrize(
+    ("failed", "as_expected", "answer"),
+    [
+        (("spike",), 1, "proven"),
+        (("growth",), 0, "not proven"),
+        (("spike", "growth"), 0, "not proven"),
+    ],
+)
+def test_a_fail_by_other_checks_is_the_opposite(failed: Sequence[str], as_expected: int, answer: str) -> None:
+    """What should be a spike, and no growth, is not shown by growth."""
+    one = replace(done(Turn("bug", 1), "fail"), failed=failed)
+    tally = Tally("bug", Expectation("fail", ("spike",)), [one])
+    assert (tally.as_expected, Proof({"bug": tally}, 0.95).answer) == (as_expected, answer)
+    raw = tally.to_raw()
+    assert raw["expected"] == {"fail": ["spike"]}
+    assert raw["otherwise"] == ({} if as_expected else {f"fail by {', '.join(failed)}": 1})
 
 
 def test_a_tally_says_how_sure_it_is() -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from stressnet.engine.run import machine
 from stressnet.engine.run.scenario import Scenario, load_scenarios
 from stressnet.errors import InputError
 from stressnet.faultplan.timeline import Timeline
@@ -37,7 +38,7 @@ def scenarios(folder: Path, more: str = "", **options: object) -> list[Scenario]
 
 def test_a_plan_without_variants_is_one_scenario_that_should_pass(tmp_path: Path) -> None:
     (one,) = scenarios(tmp_path)
-    assert (one.name, one.variant, one.expected) == ("plan", "", "pass")
+    assert (one.name, one.variant, str(one.expected)) == ("plan", "", "pass")
     assert [step.name for step in one.timeline.steps] == ["pause", *(f"beat#{n}" for n in range(1, 6))]
     assert [step.when.time_s for step in one.timeline.steps[1:]] == [10.0, 20.0, 30.0, 40.0, 50.0]
     assert [check["name"] for check in one.checks] == ["stuck", "again", "stuck-2"]
@@ -128,3 +129,25 @@ def test_a_time_scale_goes_to_the_key_that_a_kind_names(tmp_path: Path) -> None:
     (one,) = load_scenarios(tmp_path / "plan.yaml", **options)  # type: ignore[arg-type]
     assert one.plan.nodes[0].files[0].set == {"speed": 8}
     assert one.plan.nodes[0].recovery_s == 10.0
+
+
+def test_what_this_machine_cannot_do_is_refused_before_anything_starts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Written or drawn, with its place; on Docker the engine's machine is the one that counts."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(machine, "_abilities", lambda: {"clock": "no breakpoints here", "nft": ""})
+    Path("plan.yaml").write_text(
+        "topology: {name: t, defaults: {kind: syncnode}, nodes: {a: {count: 2}}}\n"
+        "duration: 9s\n"
+        "timeline: [{at: 1s, fault: partition, from: a-1, for: 1s}, {at: 1s, fault: clock, on: a-1, offset: 5s}]\n"
+        "random: {every: 2s, faults: [{fault: clock, on: all, offset: 5s, for: 1s}]}\n"
+        "checks: [agreement]\n"
+    )
+    with pytest.raises(InputError) as refused:
+        load_scenarios(Path("plan.yaml"), backend="netns")
+    found = [(one.line, one.path, one.found) for one in refused.value.problems]
+    words = "clock cannot be done on this machine: no breakpoints here"
+    assert found == [(3, "timeline.1.fault", words), (4, "random.faults.0.fault", words)]
+    monkeypatch.setattr(machine, "_abilities", lambda: {"clock": "", "nft": ""})
+    assert load_scenarios(Path("plan.yaml"), backend="netns")

@@ -12,6 +12,7 @@ from typing import Any
 
 from some_plan import some_plan
 
+from stressnet.checks.expectation import Expectation
 from stressnet.engine.run.phases import Limits
 from stressnet.engine.run.scenario import Scenario, Settling
 from stressnet.engine.run.stages import Asked
@@ -57,7 +58,7 @@ def small_scenario(duration_s: float = 60.0) -> Scenario:
     return Scenario(
         name="small",
         variant="",
-        expected="pass",
+        expected=Expectation("pass"),
         description="",
         file="small.yaml",
         seed=plan.seed,
