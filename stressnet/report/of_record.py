@@ -138,12 +138,18 @@ def _number(value: Any) -> str:
 
 
 def _files(path: Path) -> list[tuple[str, Path]]:
-    files = sorted((path / runs.EVIDENCE).glob("*.txt"))
-    return [(file.stem, file) for file in files]
+    files = (path / runs.EVIDENCE).glob("*")
+    titles = {".txt": "", ".pcap": "-packets"}
+    return sorted((file.stem + titles[file.suffix], file) for file in files if file.suffix in titles)
 
 
 def _evidence(path: Path) -> Iterator[Evidence]:
     for title, file in _files(path):
+        if file.suffix == ".pcap":
+            size = format_size(file.stat().st_size)
+            where = file.relative_to(path)
+            yield Evidence(title, f"{size} in {where} of the record, for tcpdump or Wireshark")
+            continue
         raw = file.read_bytes()
         cut = (
             f"(the last {_EVIDENCE_BYTES >> 10} KiB of {len(raw) >> 10})\n"

@@ -209,6 +209,18 @@ def test_an_archive_of_a_round_is_called_by_its_soak(run: Callable[..., Result],
     assert run("check", "cut-soak-20231114T221320Z-2.tar.gz").exit_code == 0
 
 
+def test_a_page_has_all_the_evidence(run: Callable[..., Result], tmp_path: Path) -> None:
+    """Texts themselves; of packets, which no browser shows, where they lie."""
+    path = make_record(tmp_path / "runs", stuck=["us-1"])
+    (path / "evidence").mkdir(exist_ok=True)
+    (path / "evidence" / "stuck-us-1-log.txt").write_text("asked for 128 blocks")
+    (path / "evidence" / "stuck-us-1.pcap").write_bytes(bytes(2048))
+    assert run("report", "cut").exit_code == 0
+    page = (path / "report.html").read_text()
+    assert "asked for 128 blocks" in page
+    assert "2KiB in evidence/stuck-us-1.pcap of the record, for tcpdump or Wireshark" in page
+
+
 @pytest.mark.parametrize("archived", [False, True], ids=["record", "archive"])
 def test_report_writes_a_page_and_junit(archived: bool, run: Callable[..., Result], tmp_path: Path) -> None:
     """Into the record, or of an archive into this folder."""

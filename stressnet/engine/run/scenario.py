@@ -88,8 +88,8 @@ def load_scenarios(
 
     A plan that comes with stressnet may be given by its bare name.
 
-    `check`: the programs of nodes and of relays must be there, and the machine able to do the faults. `mark` goes behind
-    the net's name, which several runs share.
+    `check`: the programs of nodes and of relays must be there, and the machine able to do the faults. `mark` goes
+    behind the net's name, which several runs share.
     """
     path = fault_plan(path)
     documents = _documents(path, sets, kinds)
