@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import io
 import os
 import signal
 import sys
@@ -13,6 +12,7 @@ from typing import Any, NoReturn
 import click
 
 from stressnet import __version__
+from stressnet.cli.streams import open_standard_streams
 from stressnet.cli.told import endings
 from stressnet.errors import EnvironmentProblem, StressnetError
 
@@ -104,7 +104,7 @@ def group() -> None:
 
 def main() -> NoReturn:
     """Run the command line and exit; errors are printed in words, without a traceback."""
-    _open_standard_streams()
+    open_standard_streams()
     for number in endings():
         signal.signal(number, signal.default_int_handler)  # who is asked to end undoes, as after Ctrl-C
     try:
@@ -132,18 +132,6 @@ def main() -> NoReturn:
     except Exception as error:  # 1, with which Python ends, would say that a check has failed
         hint = "STRESSNET_DEBUG=1 shows where, for a report of it"
         _fail(StressnetError(f"stressnet itself has failed: {error!r}", hints=(hint,)))
-
-
-def _open_standard_streams() -> None:
-    """Give closed standard streams to nobody, and write what the terminal's encoding lacks as question marks."""
-    for descriptor in range(3):
-        try:
-            os.fstat(descriptor)
-        except OSError:
-            os.open(os.devnull, os.O_RDWR)
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")
 
 
 def _fail(error: StressnetError) -> NoReturn:

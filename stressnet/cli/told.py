@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import signal
-from collections.abc import Coroutine, Iterable
+from collections.abc import Coroutine
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -22,12 +21,10 @@ def endings() -> list[signal.Signals]:
 def run_until_told(work: Coroutine[Any, Any, T]) -> T:
     """Do some work in an event loop, which SIGTERM and SIGHUP cancel as Ctrl-C does, once; later ones change nothing.
 
-    KeyboardInterrupt where it has no answer then. What is written to a terminal that has gone away goes to nobody from
-    then on.
+    KeyboardInterrupt where it has no answer then.
     """
     import asyncio  # not before: every verb asks for `endings`
 
-    terminals = [descriptor for descriptor in (1, 2) if os.isatty(descriptor)]
     numbers = endings()
 
     async def until_told() -> T:
@@ -37,7 +34,6 @@ def run_until_told(work: Coroutine[Any, Any, T]) -> T:
         def tell(*_: object) -> None:
             for number in numbers:  # ignored to the very end: who has told twice must get the answer, too
                 signal.signal(number, signal.SIG_IGN)
-            _silence(terminals)
             if loop.is_closed():
                 raise KeyboardInterrupt
             loop.call_soon_threadsafe(task.cancel)
@@ -50,11 +46,3 @@ def run_until_told(work: Coroutine[Any, Any, T]) -> T:
         return asyncio.run(until_told())
     except asyncio.CancelledError:
         raise KeyboardInterrupt from None
-
-
-def _silence(terminals: Iterable[int]) -> None:
-    """Let what is written to those of these terminals that have gone away go to nobody: each write is an error."""
-    for descriptor in terminals:
-        if not os.isatty(descriptor):
-            with open(os.devnull, "wb") as nobody:
-                os.dup2(nobody.fileno(), descriptor)

@@ -12,6 +12,7 @@ import pytest
 
 PROGRAM = """
 import asyncio, sys
+from stressnet.cli.streams import open_standard_streams
 from stressnet.cli.told import run_until_told
 
 async def work():
@@ -21,15 +22,19 @@ async def work():
     except asyncio.CancelledError:
         print("told to end", flush=True)
         return 2
+    print("done", flush=True)
     return 0
 
+open_standard_streams()
 sys.exit(run_until_told(work()))
 """
 LONG_S, SHORT_S = 30.0, 1.0
 
 
-def begin(seconds: float, *before: str, terminal: int | None = None) -> subprocess.Popen[str]:
-    """Begin the program after the words of another command; `terminal` becomes its own in all respects."""
+def begin(
+    seconds: float, *before: str, terminal: int | None = None, controlling: bool = True
+) -> subprocess.Popen[str]:
+    """Begin the program after the words of another command, with a terminal that controls it or only shows it."""
     away = subprocess.PIPE if terminal is None else terminal
     return subprocess.Popen(
         [*before, sys.executable, "-c", PROGRAM, str(seconds)],
@@ -39,7 +44,9 @@ def begin(seconds: float, *before: str, terminal: int | None = None) -> subproce
         text=True,
         env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
         start_new_session=True,
-        preexec_fn=None if terminal is None else lambda: os.close(os.open(os.ttyname(0), os.O_RDWR)),
+        preexec_fn=(lambda: os.close(os.open(os.ttyname(0), os.O_RDWR)))
+        if terminal and controlling
+        else None,
     )
 
 
@@ -54,14 +61,17 @@ def test_its_answer_is_given(way: signal.Signals) -> None:
     assert program.returncode == 2
 
 
-def test_a_terminal_that_went_away_does_not_change_the_answer() -> None:
-    """The kernel sends SIGHUP, and each write to the terminal is an error."""
+@pytest.mark.parametrize(("seconds", "controlling", "code"), [(LONG_S, True, 2), (SHORT_S, False, 0)])
+def test_a_terminal_that_went_away_does_not_change_the_answer(
+    seconds: float, controlling: bool, code: int
+) -> None:
+    """Each write to it is an error. The kernel sends SIGHUP to those whom it controls: a disowned job goes on."""
     screen, keyboard = os.openpty()
-    program = begin(LONG_S, terminal=keyboard)
+    program = begin(seconds, terminal=keyboard, controlling=controlling)
     os.close(keyboard)
     with open(screen, "rb", buffering=0) as shown:
         assert shown.readline() == b"at work\r\n"
-    assert program.wait(timeout=LONG_S / 2) == 2
+    assert program.wait(timeout=LONG_S / 2) == code
 
 
 def test_what_nohup_begins_outlives_its_terminal() -> None:
@@ -70,7 +80,7 @@ def test_what_nohup_begins_outlives_its_terminal() -> None:
     assert program.stdout is not None
     assert program.stdout.readline() == "at work\n"
     program.send_signal(signal.SIGHUP)
-    assert program.communicate(timeout=LONG_S)[0] == ""
+    assert program.communicate(timeout=LONG_S)[0] == "done\n"
     assert program.returncode == 0
 
 
