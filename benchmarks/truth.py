@@ -21,26 +21,46 @@ from multiprocessing import Pool
 from pathlib import Path
 from random import Random
 
-from benchmarks import truth_beside, truth_heights, truth_records
+from benchmarks import (
+    truth_answers,
+    truth_beside,
+    truth_blocks,
+    truth_control,
+    truth_heights,
+    truth_logs,
+    truth_metrics,
+    truth_reach,
+    truth_records,
+)
 from benchmarks.timing import machine
-from benchmarks.truth_records import Case
+from benchmarks.truth_records import Case, Filed
 from benchmarks.truth_runs import STORIES, run
 from stressnet.checks.proportion import wilson
 from stressnet.checks.registry import CHECKS
 
 OUTCOMES = ("pass", "fail", "inconclusive")
 _CHUNK = 25
-CASES = {
-    (case.check, case.name): case
-    for case in (*truth_records.CASES, *truth_heights.CASES, *truth_beside.CASES)
-}
+_SOURCES = (
+    truth_records,
+    truth_heights,
+    truth_beside,
+    truth_answers,
+    truth_blocks,
+    truth_reach,
+    truth_metrics,
+    truth_logs,
+    truth_control,
+)
+CASES = {(case.check, case.name): case for source in _SOURCES for case in source.CASES}
 
 
 def outcome(case: Case, seed: int, number: int) -> str:
     """Return what the check says of one record of a sort."""
-    record = case.make(Random(f"{seed} {case.check} {case.name} {number}")).made()
+    made = case.make(Random(f"{seed} {case.check} {case.name} {number}"))
     check = CHECKS[case.check]
-    return check.judge(record, check.parameters.model_validate(dict(case.parameters))).outcome
+    with tempfile.TemporaryDirectory() as folder:
+        record = made.made_in(Path(folder)) if isinstance(made, Filed) and made.files else made.made()
+        return check.judge(record, check.parameters.model_validate(dict(case.parameters))).outcome
 
 
 def _chunk(asked: tuple[tuple[str, str], int, range]) -> tuple[tuple[str, str], Counter[str]]:

@@ -9,14 +9,14 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
-from benchmarks.truth_records import Case, some_net
+from benchmarks.truth_records import Case, Filed, some_net
 from stressnet.making import STEP_S, Making, Sampled
 
 WINDOW_S, WITHIN_S = 15.0, 20.0
 
 
 @dataclass(slots=True)
-class _Node:
+class Node:
     """How one node follows the chain."""
 
     delay_s: float
@@ -33,27 +33,30 @@ class _Node:
 
 
 @dataclass(slots=True)
-class _Chain:
+class Chain:
     """A net that follows a chain whose blocks come at random moments."""
 
     random: Random
-    making: Making
+    making: Filed
     blocks: list[float]
-    nodes: dict[str, _Node]
+    nodes: dict[str, Node]
+    followed: dict[str, Followed] = field(default_factory=dict)
+    """How they have followed, once it is made."""
 
     @property
     def one(self) -> str:
         """The node to which something happens."""
         return list(self.nodes)[-1]
 
-    def made(self) -> Making:
+    def made(self) -> Filed:
         """Let the nodes follow."""
         for name, node in self.nodes.items():
-            self.making.looks[name] = _Followed(self, node).look
+            self.followed[name] = Followed(self, node)
+            self.making.looks[name] = self.followed[name].look
         return self.making
 
 
-def _chain(random: Random, sizes: tuple[int, ...] = (4, 8), halts: float = math.inf) -> _Chain:
+def some_chain(random: Random, sizes: tuple[int, ...] = (4, 8), halts: float = math.inf) -> Chain:
     """A net of a mean block time of 0.3 to 1 s, and a timeline from 20 to 60 s."""
     made = some_net(random, sizes)
     mean, at, blocks = random.uniform(0.3, 1.0), -20.0, []
@@ -61,14 +64,14 @@ def _chain(random: Random, sizes: tuple[int, ...] = (4, 8), halts: float = math.
         at += random.expovariate(1 / mean)
         if at < halts:
             blocks.append(at)
-    nodes = {name: _Node(random.uniform(0.0, 0.5)) for name in made.looks}
-    return _Chain(random, made, blocks, nodes)
+    nodes = {name: Node(random.uniform(0.0, 0.5)) for name in made.looks}
+    return Chain(random, made, blocks, nodes)
 
 
-class _Followed:
+class Followed:
     """The heights of one node, as it is asked every second or so."""
 
-    def __init__(self, chain: _Chain, node: _Node) -> None:
+    def __init__(self, chain: Chain, node: Node) -> None:
         self._node = node
         step, height = 0.1, 0.0
         heights = []
@@ -87,7 +90,12 @@ class _Followed:
         self._every = chain.random.choice((STEP_S, 2 * STEP_S))
         self._random = Random(chain.random.random())
 
+    def height(self, at: float) -> int:
+        """Return the height that it has."""
+        return self._heights[min(max(0, int(at * 10)), len(self._heights) - 1)]
+
     def look(self, at: float) -> Sampled:
+        """Return what is seen of it."""
         node = self._node
         if at < node.begins_s:
             return {"state": "held", "starts": 0, "pid": 0}
@@ -103,11 +111,11 @@ class _Followed:
 
 
 def _plain(random: Random) -> Making:
-    return _chain(random, (1, 4, 8)).made()
+    return some_chain(random, (1, 4, 8)).made()
 
 
 def _short_stalls(random: Random) -> Making:
-    chain = _chain(random)
+    chain = some_chain(random)
     for node in chain.nodes.values():
         if random.random() < 0.5:
             begun = random.uniform(12, 80)
@@ -117,7 +125,7 @@ def _short_stalls(random: Random) -> Making:
 
 def _slow_gainer(random: Random) -> Making:
     """It came late and is far behind, but gains all the time."""
-    chain = _chain(random)
+    chain = some_chain(random)
     node = chain.nodes[chain.one]
     node.begins_s, node.rate = random.uniform(1, 30), random.uniform(2, 10)
     return chain.made()
@@ -125,7 +133,7 @@ def _slow_gainer(random: Random) -> Making:
 
 def _cut_off(random: Random) -> Making:
     """A fault is on one node for longer than the window; then it catches up."""
-    chain = _chain(random)
+    chain = some_chain(random)
     begun = random.uniform(21, 35)
     ended = begun + random.uniform(WINDOW_S, 60 - begun)
     chain.nodes[chain.one].stalls.append((begun, ended + random.uniform(0, 5)))
@@ -134,7 +142,7 @@ def _cut_off(random: Random) -> Making:
 
 
 def _paused(random: Random) -> Making:
-    chain = _chain(random)
+    chain = some_chain(random)
     begun = random.uniform(21, 35)
     ended = begun + random.uniform(5, 24)
     node = chain.nodes[chain.one]
@@ -145,7 +153,7 @@ def _paused(random: Random) -> Making:
 
 
 def _restarted(random: Random) -> Making:
-    chain = _chain(random)
+    chain = some_chain(random)
     begun = random.uniform(21, 50)
     chain.nodes[chain.one].down = (begun, begun + random.uniform(0.5, 8))
     chain.making.fault("restart", begun, begun, nodes=[chain.one], layer="node", by="itself")
@@ -154,7 +162,7 @@ def _restarted(random: Random) -> Making:
 
 def _not_asked(random: Random) -> Making:
     """For a while nobody can ask a node, which goes on."""
-    chain = _chain(random)
+    chain = some_chain(random)
     begun = random.uniform(12, 70)
     chain.nodes[chain.one].silent = (begun, begun + random.uniform(3, WINDOW_S - 3))
     return chain.made()
@@ -162,15 +170,15 @@ def _not_asked(random: Random) -> Making:
 
 def _long_not_asked(random: Random) -> Making:
     """The same for longer than the window: it is not known whether it goes on, and it does."""
-    chain = _chain(random)
+    chain = some_chain(random)
     begun = random.uniform(12, 55)
     chain.nodes[chain.one].silent = (begun, begun + random.uniform(WINDOW_S + 2, WINDOW_S + 12))
     return chain.made()
 
 
-def _after_a_cut(random: Random, **changes: Any) -> _Chain:
+def after_a_cut(random: Random, **changes: Any) -> Chain:
     """A node is cut off, and does not go on when the cut is healed."""
-    chain = _chain(random)
+    chain = some_chain(random)
     begun = random.uniform(21, 45)
     ended = random.uniform(begun + 2, 55)
     chain.making.cut(chain.one, begun, ended)
@@ -179,18 +187,18 @@ def _after_a_cut(random: Random, **changes: Any) -> _Chain:
 
 
 def _sticky(random: Random) -> Making:
-    return _after_a_cut(random).made()
+    return after_a_cut(random).made()
 
 
 def _starved(random: Random) -> Making:
-    chain = _after_a_cut(random)
+    chain = after_a_cut(random)
     chain.nodes[chain.one].lost = (20, math.inf)
     return chain.made()
 
 
 def _sticky_beside_faults(random: Random) -> Making:
     """Faults go on and off on other nodes meanwhile."""
-    chain = _after_a_cut(random)
+    chain = after_a_cut(random)
     others = [name for name in chain.nodes if name != chain.one]
     for _ in range(5):
         begun = random.uniform(21, 55)
@@ -202,7 +210,7 @@ def _sticky_beside_faults(random: Random) -> Making:
 
 
 def _sticky_now_and_then_silent(random: Random) -> Making:
-    chain = _after_a_cut(random)
+    chain = after_a_cut(random)
     begun = random.uniform(60, 85)
     chain.nodes[chain.one].silent = (begun, begun + random.uniform(2, 10))
     return chain.made()
@@ -210,32 +218,32 @@ def _sticky_now_and_then_silent(random: Random) -> Making:
 
 def _sticky_again(random: Random) -> Making:
     """It goes on for a moment after the cut, and then stands still for good."""
-    chain = _after_a_cut(random, until=58.0)
+    chain = after_a_cut(random, until=58.0)
     chain.nodes[chain.one].stalls.append((random.uniform(60, 75), math.inf))
     return chain.made()
 
 
 def _halted(random: Random) -> Making:
-    return _chain(random, halts=random.uniform(25, 75)).made()
+    return some_chain(random, halts=random.uniform(25, 75)).made()
 
 
 def _by_itself(random: Random) -> Making:
     """Nothing is done to the net, and a node stands still."""
-    chain = _chain(random)
+    chain = some_chain(random)
     chain.nodes[chain.one].stalls.append((random.uniform(15, 80), math.inf))
     return chain.made()
 
 
 def _late_recovery(random: Random) -> Making:
     """It is in step again, but later than it may take."""
-    chain = _chain(random)
+    chain = some_chain(random)
     chain.making.cut(chain.one, 40, 60)
     chain.nodes[chain.one].stalls.append((40, 60 + random.uniform(WITHIN_S + 1, 38)))
     return chain.made()
 
 
 def _in_time(random: Random) -> Making:
-    chain = _chain(random)
+    chain = some_chain(random)
     chain.making.cut(chain.one, 40, 60)
     chain.nodes[chain.one].stalls.append((40, 60 + random.uniform(0, WITHIN_S - 4)))
     return chain.made()
@@ -243,7 +251,7 @@ def _in_time(random: Random) -> Making:
 
 def _too_slow(random: Random) -> Making:
     """It gains, but so little that it stays behind."""
-    chain = _chain(random)
+    chain = some_chain(random)
     chain.nodes[chain.one].stalls.append((21, 60))
     chain.making.cut(chain.one, 21, 60)
     chain.nodes[chain.one].rate = 0.4 * len(chain.blocks) / 120

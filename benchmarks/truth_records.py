@@ -17,6 +17,7 @@ from stressnet.compile import compile_plan
 from stressnet.faults.presence import Presence
 from stressnet.making import STEP_S, Making, Sampled
 from stressnet.plan import Plan
+from stressnet.record.record import Record
 from stressnet.spec.kinds import Kinds
 from stressnet.spec.load import load
 
@@ -43,6 +44,23 @@ class Case:
     parameters: Mapping[str, Any] = field(default_factory=dict)
 
 
+class Filed(Making):
+    """A record that may have files beside its events and rows; then it lies in a folder."""
+
+    def __init__(self, plan: Plan) -> None:
+        super().__init__(plan)
+        self.files: dict[str, bytes] = {}
+        """By path in the record."""
+
+    def made_in(self, folder: Path) -> Record:
+        """Return it as a check gets it, with its files."""
+        self.path = folder / "run"
+        self.made()
+        for name, content in self.files.items():
+            (self.path / name).write_bytes(content)
+        return Record(self.path)
+
+
 @cache
 def _plan(nodes: int) -> Plan:
     with TemporaryDirectory() as folder:
@@ -52,9 +70,9 @@ def _plan(nodes: int) -> Plan:
     return replace(whole, nodes=whole.nodes[:nodes])
 
 
-def some_net(random: Random, sizes: tuple[int, ...] = (1, 4, 8)) -> Making:
+def some_net(random: Random, sizes: tuple[int, ...] = (1, 4, 8)) -> Filed:
     """Return a record of a net of one of these sizes."""
-    return Making(_plan(random.choice(sizes)))
+    return Filed(_plan(random.choice(sizes)))
 
 
 def poisson(random: Random, mean: float) -> int:
