@@ -197,7 +197,8 @@ class DockerBackend:
         try:
             stream = await asyncio.shield(opening)
         except asyncio.CancelledError:
-            opening.add_done_callback(_hang_up)  # its thread goes on, and would leave a program in the container
+            # Its thread goes on, and would leave a program in the container.
+            opening.add_done_callback(_hang_up)
             raise
         except StressnetError as error:
             raise AgentError(f"the agent of net {self._net!r} does not answer: {error.message}") from error
