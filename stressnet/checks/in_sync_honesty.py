@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from math import sqrt
 from typing import Any
 
 from pydantic import Field
@@ -23,6 +25,12 @@ from stressnet.spec.words import nearest
 
 _GAP_S = 10.0
 """Nobody knows what a node would have said in between."""
+
+
+_FRESH = 3.0
+"""How old a node's height may be, in intervals of its looks."""
+_CHANCE = 2.0
+"""Standard deviations by which requests that have nothing to do with calls may be more than in the baseline."""
 
 
 class Parameters(Model):
@@ -73,6 +81,23 @@ class Load:
     def per_call(self) -> float:
         """How much the counter rose with each call."""
         return self.rise / self.calls if self.calls else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Usual:
+    """What a counter does when nobody calls."""
+
+    rise: float
+    """Over the net."""
+    seconds: float
+
+    def at_most(self, seconds: float) -> float:
+        """Return by how much it rises in a time, with what chance may add to it: events of a Poisson process, of which
+        the baseline has seen a few."""
+        if not self.seconds:
+            return 0.0
+        share = seconds / self.seconds
+        return self.rise * share + _CHANCE * sqrt(max(0.0, self.rise) * share * (1 + share))
 
 
 @dataclass(slots=True)
@@ -157,9 +182,17 @@ def read_answers(record: Record) -> Mapping[str, Sequence[tuple[float, bool]]]:
 def _lies(
     record: Record, seen: Heights, name: str, answers: Sequence[tuple[float, bool]], lag: int
 ) -> Iterator[Lie]:
-    """Yield the times in which all answers were wrong: of who could not know better, none is."""
+    """Yield the times in which all answers were wrong: of who could not know better, none is.
+
+    While a node does not tell its height, its answers are neither right nor wrong.
+    """
     begun, last, behind = None, 0.0, 0
+    told = [row.at for row in record.nodes[name] if row.height is not None]
+    fresh_s = _FRESH * record.plan.sampling.every_s
     for at, in_sync in answers:
+        known = bisect_right(told, at)
+        if not known or at - told[known - 1] > fresh_s:
+            continue
         place = seen.place(at)
         wrong = in_sync and place is not None and bool(in_reach(record, seen, name, place, lag))
         if begun is not None and (not wrong or at - last > _GAP_S):
@@ -212,17 +245,17 @@ def _queries(record: Record, parameters: Parameters, series: str) -> Part:
     return Part(holds=f"{series} rose by {told[0].per_call:.2g} with each call", lines=lines, numbers=numbers)
 
 
-def _load(record: Record, series: str, usual: float, on: Event, over: Event) -> Load:
+def _load(record: Record, series: str, usual: Usual, on: Event, over: Event) -> Load:
     """Set the calls of a load against what the counter did beyond what is usual a second."""
     begun, ended = on["time"], over["time"]
     calls = over["calls"].values()
-    by_node = _risen(record, series, begun, ended, later=True)
+    by_node, seconds = _risen(record, series, begun, ended, later=True)
     return Load(
         step=over["step"],
         begun=begun,
         calls=sum(one["sent"] for one in calls) + _asked(record, begun, ended),
         answered=sum(one["answered"] for one in calls),
-        rise=max(0.0, sum(by_node.values()) - usual * (ended - begun)),
+        rise=max(0.0, sum(by_node.values()) - usual.at_most(seconds)),
         by_node=by_node,
     )
 
@@ -237,23 +270,32 @@ def _loads(record: Record) -> Iterator[tuple[Event, Event]]:
             yield on.pop(event["step"]), event
 
 
-def _risen(record: Record, series: str, since: float, until: float, *, later: bool) -> dict[str, float]:
-    """Return by how much the series rose on each node; `later`: to the first look after the end."""
-    found = {}
+def _risen(
+    record: Record, series: str, since: float, until: float, *, later: bool
+) -> tuple[dict[str, float], float]:
+    """Return by how much the series rose on each node, and over how many seconds on average.
+
+    These are more than were asked for: from the last look before, and with `later` to the first look after the end.
+    """
+    found, spans = {}, []
     for name, looks in record.nodes.items():
         points = record.metrics.get(name, {}).get(series, ())
         end = next((at for at, _ in points if at >= until), until) if later else until
         found[name] = risen(points, looks, since, end) or 0.0
-    return found
+        inside = [at for at, _ in points if at <= end]
+        before = [at for at in inside if at <= since]
+        if inside and inside[-1] > since:
+            spans.append(inside[-1] - (before[-1] if before else since))
+    return found, sum(spans) / len(spans) if spans else until - since
 
 
-def _usual(record: Record, series: str) -> float:
-    """Return how much the series rises a second, over the net, when nobody calls."""
+def _usual(record: Record, series: str) -> Usual:
+    """Return how the series rises, over the net, when nobody calls."""
     phase = record.phases.get("baseline")
     if phase is None or phase.ended <= phase.begun:
-        return 0.0
-    rise = sum(_risen(record, series, phase.begun, phase.ended, later=False).values())
-    return rise / (phase.ended - phase.begun)
+        return Usual(0.0, 0.0)
+    by_node, seconds = _risen(record, series, phase.begun, phase.ended, later=False)
+    return Usual(sum(by_node.values()), seconds)
 
 
 def _asked(record: Record, since: float, until: float) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
@@ -42,13 +42,17 @@ def steps(points: Points, looks: Sequence[NodeSample]) -> Iterator[Step]:
     times = [look.at for look in looks]
     starts = [look.starts for look in looks]
 
-    def life(at: float) -> int:
+    def before(at: float) -> int:
         place = bisect_right(times, at) - 1
         return starts[place] if place >= 0 else -1
 
+    def after(at: float) -> int:
+        """The figure of a node that has just been started may be read before the node itself is looked at."""
+        return starts[min(bisect_left(times, at), len(times) - 1)] if times else -1
+
     for (begun, less), (ended, more) in pairwise(points):
         if ended > begun:
-            anew = more < less and life(begun) != life(ended)
+            anew = more < less and before(begun) != after(ended)
             yield begun, ended, more if anew else more - less
 
 

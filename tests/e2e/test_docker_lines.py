@@ -80,23 +80,3 @@ def test_one_of_an_agent_that_was_killed_does_not_serve(plan: Plan) -> None:
             assert await agents_pid(net) != before
 
     asyncio.run(story())
-
-
-def test_one_that_nobody_waits_for_any_more_is_closed(plan: Plan) -> None:
-    """Whoever wanted it was cancelled, or had no more time."""
-
-    async def ended() -> bool:
-        return not await programs(plan)
-
-    async def story() -> None:
-        async with live(plan):
-            net = DockerBackend(plan.net)
-            for pause_s in (0.0, 0.02, 0.05):
-                connecting = asyncio.create_task(net.connect())
-                await asyncio.sleep(pause_s)
-                connecting.cancel()
-                await asyncio.gather(connecting, return_exceptions=True)
-            await asyncio.sleep(0.5)
-            await until(ended)
-
-    asyncio.run(story())

@@ -244,7 +244,10 @@ def test_validate_takes_fault_plans_with_all_variants(run: Callable[..., Result]
     words = r": ok, 2 variants, \d+ nodes, \d+ steps?, \d+ checks?\n"
     assert re.fullmatch(re.escape(str(EXAMPLE)) + words, done.stdout)
     facts = json.loads(run("validate", EXAMPLE, "--json").stdout)
-    assert [(one["name"], one["expect"]) for one in facts["variants"]] == [("bug", "fail"), ("fixed", "pass")]
+    assert [(one["name"], one["expect"]) for one in facts["variants"]] == [
+        ("bug", {"fail": ["stuck", "recovery"]}),
+        ("fixed", "pass"),
+    ]
 
 
 def test_validate_counts_what_differs_between_variants(run: Callable[..., Result], tmp_path: Path) -> None:

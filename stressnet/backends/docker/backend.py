@@ -193,13 +193,8 @@ class DockerBackend:
         await self._agent_started()
         if kept := await self._lines.take():
             return kept
-        opening = asyncio.ensure_future(asyncio.to_thread(ExecStream, self._engine, self._agent, _STDIO))
         try:
-            stream = await asyncio.shield(opening)
-        except asyncio.CancelledError:
-            # Its thread goes on, and would leave a program in the container.
-            opening.add_done_callback(_hang_up)
-            raise
+            stream = await asyncio.to_thread(ExecStream, self._engine, self._agent, _STDIO)
         except StressnetError as error:
             raise AgentError(f"the agent of net {self._net!r} does not answer: {error.message}") from error
         ours = as_socket(stream, self._net)
@@ -267,11 +262,6 @@ class DockerBackend:
         directory = node.directory if node.command and now.get("pid") else ""
         container = bodies.container_name(self._net, name)
         return await terminal.run(self._engine, container, list(command), directory)
-
-
-def _hang_up(opening: asyncio.Future[ExecStream]) -> None:
-    if not opening.cancelled() and opening.exception() is None:
-        opening.result().close()
 
 
 async def _close(connecting: asyncio.Future[Connection]) -> None:

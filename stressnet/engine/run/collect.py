@@ -19,6 +19,8 @@ LOG_BYTES = 4 << 20
 """How much of each node's log is kept: its end."""
 _HEIGHTS = 9
 """Heights at which nodes are compared: nodes that part do not meet again, so few are enough to see it."""
+_LEVELS, _NEAR = 4, 5
+"""How many of the heights are where groups of nodes stand, and by how many blocks those of one group differ at most."""
 
 
 async def collect_logs(
@@ -106,16 +108,28 @@ def _after_faults(record: Record) -> list[int]:
 def heights_to_compare(tops: Sequence[int], after_faults: Sequence[int]) -> list[int]:
     """Return the greatest height that all nodes have, the greatest that two have, and more back to 1.
 
-    `tops` are the heights of nodes. The rest is the first blocks after faults, up to half of them, and an even spread.
+    `tops` are the heights of nodes. The rest is where those have come to who are far apart, as one on a branch of its
+    own may be, the first blocks after faults, and an even spread.
     """
     tops = [top for top in tops if top >= 1]
     if not tops:
         return []
     common = min(tops)
-    chosen = {common, sorted(tops)[-2] if len(tops) > 1 else common, 1}
+    second = sorted(tops)[-2] if len(tops) > 1 else common
+    chosen = {common, second, 1, *_levels([top for top in tops if top <= second])[-_LEVELS:]}
+    most = len(chosen) + _HEIGHTS // 3
     for height in after_faults:
-        if len(chosen) < _HEIGHTS - 3 and height <= max(tops):
+        if len(chosen) < most and height <= max(tops):
             chosen.add(height)
     left = _HEIGHTS - len(chosen)
     chosen |= {max(1, round(common * number / (left + 1))) for number in range(1, left + 1)}
     return sorted(chosen, reverse=True)
+
+
+def _levels(tops: Sequence[int]) -> list[int]:
+    """Return the lowest of each group of nodes that are as high as each other, but for a few blocks."""
+    found: list[int] = []
+    for top in sorted(tops):
+        if not found or top > found[-1] + _NEAR:
+            found.append(top)
+    return found

@@ -72,13 +72,15 @@ def test_before_the_end_nothing_is_known(making: Making) -> None:
         ([3, 3], [], [3, 2, 1]),
         ([200, 200], [], [200, 175, 150, 125, 100, 75, 50, 25, 1]),
         ([100, 400, 500], [], [400, 100, 86, 71, 57, 43, 29, 14, 1]),
+        ([61, 179, 186, 186], [], [186, 179, 61, 51, 41, 30, 20, 10, 1]),
+        ([186, 61, 180, 179, 184], [], [184, 179, 61, 51, 41, 30, 20, 10, 1]),
         ([200, 200], [180, 150, 999], [200, 180, 167, 150, 133, 100, 67, 33, 1]),
     ],
 )
 def test_heights_are_spread_from_the_common_one_to_the_first(
     tops: list[int], after: list[int], heights: list[int]
 ) -> None:
-    """With the highest that two have, and the first blocks after faults."""
+    """With the highest that two have, where groups of nodes stand, and the first blocks after faults."""
     assert collect.heights_to_compare(tops, after) == heights
 
 

@@ -133,7 +133,7 @@ def test_calls_that_make_others_work_fail(loaded: Making) -> None:
     counting(loaded, 10.0)
     finding = found(loaded.made(), CHECK, queries="asked")
     assert (finding.outcome, finding.nodes, finding.at) == ("fail", ("us-2", "us-3"), BEGUN + 30)
-    assert finding.summary == "asked rose by 200 with 206 calls of ask: 0.97 a call"
+    assert finding.summary == "asked rose by 194 with 206 calls of ask: 0.94 a call"
     assert found(loaded.made(), CHECK, queries="asked", per_call=1).outcome == "pass"
     assert found(loaded.made(), CHECK).outcome == "pass"
 
@@ -142,6 +142,20 @@ def test_what_is_usual_is_not_for_the_calls(loaded: Making) -> None:
     counting(loaded, 0.0)
     finding = found(loaded.made(), CHECK, queries="asked", per_call=0.001)
     assert (finding.outcome, finding.numbers["queries_per_call"]) == ("pass", {"ask": 0.0})
+
+
+@pytest.mark.parametrize(("more", "outcome"), [(8, "pass"), (40, "fail")])
+def test_what_chance_adds_is_not_for_the_calls(loaded: Making, more: int, outcome: str) -> None:
+    """Of four requests a second some ten more or less come in ten seconds."""
+    loaded.series("us-2", "asked", lambda at: 4 * at + (more if at >= 36 else 0), every=1.0)
+    assert found(loaded.made(), CHECK, queries="asked", per_call=0.01).outcome == outcome
+
+
+def test_a_height_that_is_not_told_makes_no_liar(making: Making) -> None:
+    """Its last one is of a time in which it may have been in step."""
+    making.looks["us-1"] = lambda at: {**(healthy(at) or {}), "height": None} if at > 60 else healthy(at)
+    says(making, "us-1", lambda _: True)
+    assert found(making.made(), CHECK).outcome == "pass"
 
 
 def test_a_load_that_was_not_put_on_gives_no_verdict(making: Making) -> None:
