@@ -15,6 +15,8 @@ from needs import BACKENDS, require
 
 # Who was started in the background by a shell ignores Ctrl-C, and so would every command of the tests.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+# Who ends tests that take too long must not leave their nets: fixtures undo what was made, as after Ctrl-C.
+signal.signal(signal.SIGTERM, signal.default_int_handler)
 os.environ.pop("COLUMNS", None)  # of whoever runs the tests: their output would be as narrow as that terminal
 
 settings.register_profile("beside others", deadline=None)  # a busy machine makes any example slow
