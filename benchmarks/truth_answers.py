@@ -12,7 +12,7 @@ from random import Random
 
 from benchmarks.truth_heights import Chain, after_a_cut, some_chain
 from benchmarks.truth_metrics import Life, counter, some_life, tell
-from benchmarks.truth_records import Case
+from benchmarks.truth_records import Case, cases
 from stressnet.making import BEGUN, END, Making
 from stressnet.record import runs
 
@@ -214,25 +214,31 @@ def _load(random: Random, made: Making, loads: _Loads, number: int) -> tuple[flo
 
 def _cases() -> Iterator[Case]:
     check = "in_sync_honesty"
-    for name, make in {
-        "in step": _plain,
-        "lags and says so": _lags_and_says_so,
-        "cut off, and cannot know": _cut_off,
-        "wrong for a moment": _wrong_for_a_moment,
-        "in step, and denies it": _denies,
-        "wrong around silence": _nobody_asked,
-        "in step, height not told for a while": _height_not_told,
-    }.items():
-        yield Case(check, name, "pass", make)
-    for name, make in {
-        "lies": _lies,
-        "lies after a cut": _lies_after_a_cut,
-        "lies while it catches up": _lies_while_it_catches_up,
-        "lies, one answer in four lost": _lies_with_holes,
-        "lies, cut off from one": _lies_cut_off_from_one,
-        "lies again and again": _lies_again_and_again,
-    }.items():
-        yield Case(check, name, "fail", make)
+    yield from cases(
+        check,
+        "pass",
+        {
+            "in step": _plain,
+            "lags and says so": _lags_and_says_so,
+            "cut off, and cannot know": _cut_off,
+            "wrong for a moment": _wrong_for_a_moment,
+            "in step, and denies it": _denies,
+            "wrong around silence": _nobody_asked,
+            "in step, height not told for a while": _height_not_told,
+        },
+    )
+    yield from cases(
+        check,
+        "fail",
+        {
+            "lies": _lies,
+            "lies after a cut": _lies_after_a_cut,
+            "lies while it catches up": _lies_while_it_catches_up,
+            "lies, one answer in four lost": _lies_with_holes,
+            "lies, cut off from one": _lies_cut_off_from_one,
+            "lies again and again": _lies_again_and_again,
+        },
+    )
     asked = {"queries": QUERIES}
     for name, truth, loads in (
         ("calls", "pass", _Loads()),

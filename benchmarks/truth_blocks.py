@@ -12,7 +12,7 @@ from random import Random
 from typing import Any, cast
 
 from benchmarks.truth_heights import Chain, some_chain
-from benchmarks.truth_records import Case, Filed
+from benchmarks.truth_records import Case, Filed, cases
 from stressnet.backends.base import Backend
 from stressnet.engine.run.collect import collect_blocks
 from stressnet.errors import AgentError
@@ -188,21 +188,27 @@ def _leaves_beside_one_far_behind(random: Random) -> Making:
 
 
 def _cases() -> Iterator[Case]:
-    for name, make in {
-        "one chain": _one_chain,
-        "some far behind, or ended": _far_behind,
-        "a branch that was given up": _given_up,
-        "some without old blocks": _pruned,
-    }.items():
-        yield Case("agreement", name, "pass", make)
-    for name, make in {
-        "one leaves the chain": _one_leaves,
-        "halves after a cut": _halves,
-        "another first block": _other_net,
-        "three branches": _three_branches,
-        "one leaves, another far behind": _leaves_beside_one_far_behind,
-    }.items():
-        yield Case("agreement", name, "fail", make)
+    yield from cases(
+        "agreement",
+        "pass",
+        {
+            "one chain": _one_chain,
+            "some far behind, or ended": _far_behind,
+            "a branch that was given up": _given_up,
+            "some without old blocks": _pruned,
+        },
+    )
+    yield from cases(
+        "agreement",
+        "fail",
+        {
+            "one leaves the chain": _one_leaves,
+            "halves after a cut": _halves,
+            "another first block": _other_net,
+            "three branches": _three_branches,
+            "one leaves, another far behind": _leaves_beside_one_far_behind,
+        },
+    )
 
 
 CASES = tuple(_cases())

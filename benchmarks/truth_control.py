@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from itertools import permutations
 from random import Random
 
-from benchmarks.truth_records import Case, some_net
+from benchmarks.truth_records import Case, cases, some_net
 from stressnet.making import BEGUN, END, Making
 from stressnet.record.rows import LinkSample
 
@@ -106,19 +106,25 @@ def _changed(random: Random) -> Making:
 
 
 def _cases() -> Iterator[Case]:
-    for name, make in {
-        "under control": _plain,
-        "packets before the run": _before_the_run,
-        "no control, no faults": _no_control_wanted,
-    }.items():
-        yield Case("no_bypass", name, "pass", make)
-    for name, make in {
-        "packets around": _around,
-        "more than before the run": _more_than_before,
-        "no control, but faults": _no_control,
-        "changed by somebody else": _changed,
-    }.items():
-        yield Case("no_bypass", name, "not pass", make)
+    yield from cases(
+        "no_bypass",
+        "pass",
+        {
+            "under control": _plain,
+            "packets before the run": _before_the_run,
+            "no control, no faults": _no_control_wanted,
+        },
+    )
+    yield from cases(
+        "no_bypass",
+        "not pass",
+        {
+            "packets around": _around,
+            "more than before the run": _more_than_before,
+            "no control, but faults": _no_control,
+            "changed by somebody else": _changed,
+        },
+    )
 
 
 CASES = tuple(_cases())

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
-from benchmarks.truth_records import Case, Filed, some_net
+from benchmarks.truth_records import Case, Filed, cases, some_net
 from stressnet.making import STEP_S, Making, Sampled
 
 WINDOW_S, WITHIN_S = 15.0, 20.0
@@ -260,42 +260,58 @@ def _too_slow(random: Random) -> Making:
 
 def _cases() -> Iterator[Case]:
     stuck = {"window": "15s"}
-    for name, make in {
-        "jittery blocks": _plain,
-        "short stalls": _short_stalls,
-        "late and slow, but gains": _slow_gainer,
-        "cut off, then goes on": _cut_off,
-        "paused": _paused,
-        "restarted": _restarted,
-        "not asked for less than the window": _not_asked,
-        "not asked for longer": _long_not_asked,
-    }.items():
-        yield Case("stuck", name, "pass", make, stuck)
-    for name, make in {
-        "sticky after a cut": _sticky,
-        "sticky, faults elsewhere": _sticky_beside_faults,
-        "sticky, not asked for a while": _sticky_now_and_then_silent,
-        "sticky after a short recovery": _sticky_again,
-        "sticky by itself": _by_itself,
-        "starved": _starved,
-        "halted": _halted,
-    }.items():
-        yield Case("stuck", name, "fail", make, stuck)
+    yield from cases(
+        "stuck",
+        "pass",
+        {
+            "jittery blocks": _plain,
+            "short stalls": _short_stalls,
+            "late and slow, but gains": _slow_gainer,
+            "cut off, then goes on": _cut_off,
+            "paused": _paused,
+            "restarted": _restarted,
+            "not asked for less than the window": _not_asked,
+            "not asked for longer": _long_not_asked,
+        },
+        stuck,
+    )
+    yield from cases(
+        "stuck",
+        "fail",
+        {
+            "sticky after a cut": _sticky,
+            "sticky, faults elsewhere": _sticky_beside_faults,
+            "sticky, not asked for a while": _sticky_now_and_then_silent,
+            "sticky after a short recovery": _sticky_again,
+            "sticky by itself": _by_itself,
+            "starved": _starved,
+            "halted": _halted,
+        },
+        stuck,
+    )
     recovery = {"within": "20s", "lag": 5}
-    for name, make in {
-        "jittery blocks": _plain,
-        "in step in time": _in_time,
-        "restarted": _restarted,
-        "not asked for less than the window": _not_asked,
-    }.items():
-        yield Case("recovery", name, "pass", make, recovery)
-    for name, make in {
-        "never in step": _sticky,
-        "too late": _late_recovery,
-        "gains too slowly": _too_slow,
-        "in step, then stuck": _sticky_again,
-    }.items():
-        yield Case("recovery", name, "fail", make, recovery)
+    yield from cases(
+        "recovery",
+        "pass",
+        {
+            "jittery blocks": _plain,
+            "in step in time": _in_time,
+            "restarted": _restarted,
+            "not asked for less than the window": _not_asked,
+        },
+        recovery,
+    )
+    yield from cases(
+        "recovery",
+        "fail",
+        {
+            "never in step": _sticky,
+            "too late": _late_recovery,
+            "gains too slowly": _too_slow,
+            "in step, then stuck": _sticky_again,
+        },
+        recovery,
+    )
 
 
 CASES = tuple(_cases())

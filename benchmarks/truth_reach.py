@@ -8,7 +8,7 @@ from itertools import accumulate
 from random import Random
 
 from benchmarks.truth_heights import Chain, Node, some_chain
-from benchmarks.truth_records import Case, some_net
+from benchmarks.truth_records import Case, cases, some_net
 from stressnet.making import END, OBSERVE, Making
 
 REACHES, GAINS = 100, 20
@@ -129,23 +129,33 @@ def _all_gain_little(random: Random) -> Making:
 
 def _cases() -> Iterator[Case]:
     reaches, gains = {"reaches": REACHES}, {"gains": GAINS}
-    for name, make in {
-        "reached": _all_reach,
-        "one comes late": _late,
-        "not asked or restarted at last": _not_asked_at_last,
-    }.items():
-        yield Case("height", name, "pass", make, reaches)
-    for name, make in {"gained": _all_gain, "gone for a while, gained": _gone_for_a_while}.items():
-        yield Case("height", name, "pass", make, gains)
-    for name, make in {
-        "one stands still below": _stands_below,
-        "one too slow": _too_slow,
-        "one ended below": _ended_below,
-        "chain too slow": _chain_too_slow,
-    }.items():
-        yield Case("height", name, "fail", make, reaches)
-    for name, make in {"one gains little": _gains_nothing, "all gain little": _all_gain_little}.items():
-        yield Case("height", name, "fail", make, gains)
+    yield from cases(
+        "height",
+        "pass",
+        {
+            "reached": _all_reach,
+            "one comes late": _late,
+            "not asked or restarted at last": _not_asked_at_last,
+        },
+        reaches,
+    )
+    yield from cases(
+        "height", "pass", {"gained": _all_gain, "gone for a while, gained": _gone_for_a_while}, gains
+    )
+    yield from cases(
+        "height",
+        "fail",
+        {
+            "one stands still below": _stands_below,
+            "one too slow": _too_slow,
+            "one ended below": _ended_below,
+            "chain too slow": _chain_too_slow,
+        },
+        reaches,
+    )
+    yield from cases(
+        "height", "fail", {"one gains little": _gains_nothing, "all gain little": _all_gain_little}, gains
+    )
 
 
 CASES = tuple(_cases())

@@ -10,6 +10,7 @@ from itertools import accumulate
 from pathlib import Path
 from random import Random
 from tempfile import TemporaryDirectory
+from types import MappingProxyType
 from typing import Any, Literal
 
 from benchmarks import truth_series
@@ -42,6 +43,16 @@ class Case:
     truth: Truth
     make: Make
     parameters: Mapping[str, Any] = field(default_factory=dict)
+
+
+def cases(
+    check: str,
+    truth: Truth,
+    stories: Mapping[str, Make],
+    parameters: Mapping[str, Any] = MappingProxyType({}),
+) -> Iterator[Case]:
+    """Yield the sorts of records, by name, of which a check with these parameters must say the same."""
+    return (Case(check, name, truth, make, parameters) for name, make in stories.items())
 
 
 class Filed(Making):

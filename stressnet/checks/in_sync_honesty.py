@@ -25,8 +25,6 @@ from stressnet.spec.words import nearest
 
 _GAP_S = 10.0
 """Nobody knows what a node would have said in between."""
-
-
 _FRESH = 3.0
 """How old a node's height may be, in intervals of its looks."""
 _CHANCE = 2.0

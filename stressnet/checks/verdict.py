@@ -38,6 +38,11 @@ class Verdict:
         """0 pass, 1 fail, 2 inconclusive."""
         return EXIT_CODES[self.outcome]
 
+    @property
+    def failed(self) -> tuple[str, ...]:
+        """The names of the checks that failed."""
+        return tuple(one.name for one in self.judgements if one.finding.outcome == "fail")
+
     def to_raw(self) -> dict[str, Any]:
         """Return plain data for JSON."""
         return {

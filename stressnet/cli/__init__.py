@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 import click
 
 from stressnet import __version__
-from stressnet.cli.streams import open_standard_streams
+from stressnet.cli.streams import open_standard_streams, to_nobody
 from stressnet.cli.told import endings
 from stressnet.errors import EnvironmentProblem, StressnetError
 
@@ -119,7 +119,7 @@ def main() -> NoReturn:
         # Not sys.exit: an interrupt within exec(), as of a dataclass being made, would still end us by the signal.
         os._exit(130)
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        to_nobody(sys.stdout.fileno())
         sys.exit(141)
     except StressnetError as error:
         _fail(error)

@@ -160,8 +160,7 @@ async def _one_run(turn: Turn, scenario: Scenario, asked: Any, screen: ProveScre
             return Done(turn, "error", error.message, time.monotonic() - begun, (), shown.record, error)
     record = Record(path)
     took, used = measures(record), busy(record)
-    failed = tuple(one.name for one in verdict.judgements if one.finding.outcome == "fail")
-    useless = scenario.expected.met_by(verdict.outcome, failed) and not keep
+    useless = scenario.expected.met_by(verdict.outcome, verdict.failed) and not keep
     if useless:
         remove(path)
     return Done(
@@ -169,7 +168,7 @@ async def _one_run(turn: Turn, scenario: Scenario, asked: Any, screen: ProveScre
         verdict.outcome,
         verdict.reason,
         time.monotonic() - begun,
-        failed,
+        verdict.failed,
         None if useless else path,
         measures=took,
         busy=used,

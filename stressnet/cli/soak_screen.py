@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +12,7 @@ from typing import TextIO
 
 import click
 
+from stressnet.cli.streams import to_nobody
 from stressnet.cli.terminal import Steps, print_json
 from stressnet.engine.run.phases import View
 from stressnet.engine.run.scenario import Scenario
@@ -70,8 +70,7 @@ def _heard_or_not(stream: TextIO) -> Iterator[None]:
     try:
         yield
     except OSError:
-        with open(os.devnull, "wb") as nobody:
-            os.dup2(nobody.fileno(), stream.fileno())
+        to_nobody(stream.fileno())
 
 
 def finish(folder: Path, amount: Amount, *, as_json: bool) -> None:

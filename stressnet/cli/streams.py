@@ -23,6 +23,12 @@ def open_standard_streams() -> None:
     sys.stdout, sys.stderr = _lasting(sys.stdout), _lasting(sys.stderr)
 
 
+def to_nobody(descriptor: int) -> None:
+    """Have what is written there go to nobody from now on."""
+    with open(os.devnull, "wb") as nobody:
+        os.dup2(nobody.fileno(), descriptor)
+
+
 def _lasting(stream: TextIO) -> TextIO:
     if not isinstance(stream, io.TextIOWrapper):
         return stream  # a test's
@@ -43,6 +49,5 @@ class _Terminal(io.FileIO):
         except OSError as error:
             if error.errno != errno.EIO:
                 raise
-            with open(os.devnull, "wb") as nobody:
-                os.dup2(nobody.fileno(), self.fileno())
+            to_nobody(self.fileno())
             return len(content)

@@ -45,8 +45,7 @@ def _expected(facts: Mapping[str, Any], verdict: Verdict) -> list[Text]:
     if not facts["variant"] or verdict.outcome == "inconclusive":
         return []
     expected = Expectation.from_raw(facts["expected"])
-    failed = [one.name for one in verdict.judgements if one.finding.outcome == "fail"]
-    met = expected.met_by(verdict.outcome, failed)
+    met = expected.met_by(verdict.outcome, verdict.failed)
     said = "as this variant should" if met else f"it should {expected}"
     return [Text.assemble(("expected ", "dim"), f"{verdict.outcome}: {said}")]
 

@@ -20,8 +20,12 @@ _NODES = 5
 _LINES = 50
 _PATIENCE_S = 20.0
 
+Room = Callable[[int], bool]
+"""Tell whether so many bytes more may be written."""
 
-def _always(_: int) -> bool:
+
+def unlimited(_: int) -> bool:
+    """There is always room."""
     return True
 
 
@@ -31,7 +35,7 @@ async def gather(
     folder: Path,
     check: str,
     *,
-    room: Callable[[int], bool] = _always,
+    room: Room = unlimited,
 ) -> list[str]:
     """Write the evidence of a breach into a folder; return the names of its files.
 
@@ -58,9 +62,7 @@ async def gather(
     return sorted(written)
 
 
-async def _packets(
-    backend: Backend, files: Mapping[str, Path], room: Callable[[int], bool], written: list[str]
-) -> None:
+async def _packets(backend: Backend, files: Mapping[str, Path], room: Room, written: list[str]) -> None:
     """Save the last packets of nodes, where the fault plan has them kept; else the agent has none to give.
 
     How many they are is known when they are there, so they wait elsewhere: of one node at a time, up to 64 MiB.

@@ -17,12 +17,13 @@ from stressnet.engine.links import look_at_links
 from stressnet.engine.run import answers
 from stressnet.engine.run.calls import Caller
 from stressnet.engine.run.collect import LOG_BYTES, collect_blocks, collect_logs
+from stressnet.engine.run.evidence import Room, unlimited
 from stressnet.engine.run.net import LiveNet
 from stressnet.engine.run.resume import Progress
 from stressnet.engine.run.scenario import Scenario
 from stressnet.engine.run.settle import NotSettled, settle
 from stressnet.engine.run.timeline import TimelineRun
-from stressnet.engine.run.watch import Room, Watch, unlimited
+from stressnet.engine.run.watch import Watch
 from stressnet.engine.up import Report
 from stressnet.errors import StressnetError
 from stressnet.plan import Plan

@@ -6,7 +6,7 @@ import asyncio
 import sqlite3
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from stressnet.backends.base import Backend
 from stressnet.checks.verdict import Judgement, Verdict, judge
 from stressnet.engine.ending import to_its_end
 from stressnet.engine.links import changed_by_others
-from stressnet.engine.run.evidence import gather
+from stressnet.engine.run.evidence import Room, gather, unlimited
 from stressnet.engine.samples import fetch
 from stressnet.errors import StressnetError
 from stressnet.record import runs
@@ -29,15 +29,8 @@ _JUDGE_S = 4.0
 _JUDGE_SHARE = 0.1
 """Of the time at most is spent on judging: a record of many hours takes seconds to read."""
 
-Room = Callable[[int], bool]
-"""Tell whether so many bytes more may be written."""
 _GROWTH = 3
 """How much a file of samples grows at most by, in sizes of what it takes in: the log of SQLite holds all once more."""
-
-
-def unlimited(_: int) -> bool:
-    """There is always room."""
-    return True
 
 
 class Watch:
