@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from stressnet.agent.metricspage import Page
+from stressnet.agent.metricspage import Page, Series
 from stressnet.agent.probes import LOOPBACK
 from stressnet.agent.supervisor import Supervisor
 from stressnet.plan import Node
@@ -77,3 +78,13 @@ class Scraper:
                 at = time.time()
                 series = self._pages.setdefault(name, Page()).read(page.decode())
                 self._values += [(at, name, one, value) for one, value in series]
+                now = self._supervisor.observed[name]
+                if now.state == "ready":  # it may have ended since it answered
+                    now.streams = _streams(node, series)
+
+
+def _streams(node: Node, series: Sequence[Series]) -> int | None:
+    """Return how many streams a node has open, over all labels; None where it does not tell."""
+    wanted = node.series.get("streams")
+    told = [value for one, value in series if wanted and one.partition("{")[0] == wanted]
+    return round(sum(told)) if told else None

@@ -67,6 +67,8 @@ class Observed:
     starts: int = 0
     height: int | None = None
     peers: int | None = None
+    streams: int | None = None
+    """Open sync streams, where its kind names a series of them; the scraper's."""
     cpu: float | None = None
     """CPUs in use since the look before. This and the next are the sampler's."""
     rss_bytes: int | None = None
@@ -113,7 +115,7 @@ class Supervisor:
         self._lives.started(name, pid)
         now, life = self.observed[name], self._lives.get(name)
         now.pid, now.started_at, now.starts = pid, began, life.starts if life else 1
-        now.exit_code, now.reason, now.height = None, "", None
+        now.exit_code, now.reason, now.height, now.streams = None, "", None, None
         self._change(name, "starting")
         self._stop_watching(name)
         self._watchers[name] = asyncio.create_task(self._watch(name))
@@ -141,7 +143,7 @@ class Supervisor:
         self._stop_watching(name)
         now = self.observed[name]
         now.pid, now.started_at, now.exit_code, now.reason = 0, 0.0, code, reason
-        now.cpu = now.rss_bytes = now.peers = None
+        now.cpu = now.rss_bytes = now.peers = now.streams = None
         self._change(name, "exited")
         if self.watcher:
             self.watcher.ended(name)

@@ -29,7 +29,7 @@ _WATCH_S = 0.5
 def command(
     net: str | None, watch: bool, until: str | None, links: bool, timeout: float, as_json: bool
 ) -> None:
-    """Show every node of a net: state, height, lag behind the highest, peers, CPU, memory, age.
+    """Show every node of a net: state, height, lag behind the highest, peers, streams, CPU, memory, age.
 
     ready: every node has started and answers. synced: moreover all are at the same height.
     """

@@ -36,9 +36,10 @@ def table(net: NetStatus, rows: int | None = None, width: int = 200) -> Renderab
         chosen = {node.node for node in trouble[: max(rows - 1, 1)]}
         shown = tuple(node for node in net.nodes if node.node in chosen)
     regions = any(node.region for node in net.nodes)
+    streams = any(node.streams is not None for node in net.nodes)
     names = ["NODE", "ROLE", *(["REGION"] if regions else []), "STATE"]
-    numbers = ["HEIGHT", "LAG", "PEERS", "CPU", "RSS", "AGE"]
-    rows_of_facts = [_cells(node, regions) for node in shown]
+    numbers = ["HEIGHT", "LAG", "PEERS", *(["STREAMS"] if streams else []), "CPU", "RSS", "AGE"]
+    rows_of_facts = [_cells(node, regions, streams) for node in shown]
     made = Table(box=None, pad_edge=False, header_style="bold")
     for title in names:
         made.add_column(title, no_wrap=True)
@@ -69,7 +70,7 @@ def cut(reason: str, room: int) -> str:
     return reason if len(reason) <= room else reason[: max(0, room - 1)] + "…"
 
 
-def _cells(node: NodeStatus, regions: bool) -> list[str | Text]:
+def _cells(node: NodeStatus, regions: bool, streams: bool) -> list[str | Text]:
     cells: list[str | Text] = [node.node, node.role]
     if regions:
         cells.append(node.region or "–")
@@ -82,6 +83,7 @@ def _cells(node: NodeStatus, regions: bool) -> list[str | Text]:
         _number(node.height),
         lag,
         _number(node.peers),
+        *([_number(node.streams)] if streams else []),
         cpu,
         size(node.rss_bytes),
         age(node.age_s),

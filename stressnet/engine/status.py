@@ -30,6 +30,7 @@ class NodeStatus:
     height: int | None
     lag: int | None
     peers: int | None
+    streams: int | None
     cpu: float | None
     rss_bytes: int | None
     age_s: float | None
@@ -117,6 +118,7 @@ def _row(
         height=height,
         lag=highest - height if height is not None and highest is not None else None,
         peers=now.get("peers"),
+        streams=now.get("streams"),
         cpu=now.get("cpu"),
         rss_bytes=now.get("rss_bytes"),
         age_s=answer["now"] - now["started_at"] if running and now["started_at"] else None,

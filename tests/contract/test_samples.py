@@ -13,6 +13,7 @@ from stressnet.backends.base import Backend
 from stressnet.engine.faults import Wish, add
 from stressnet.engine.samples import save, summarise
 from stressnet.errors import StressnetError, UsageError
+from stressnet.plan import Plan
 from stressnet.record.samples import HostSample, LinkSample, NodeSample, read, read_metrics
 from stressnet.spec.targets import Targets
 
@@ -140,8 +141,13 @@ def test_links_heights_and_metrics_are_kept(backend: str, tmp_path: Path, state_
             assert all(row.memory_free_bytes > 0 for row in hosts)
             found = await summarise(net, ["validator-1"], 5.0, ["syncnode_peers"])
             assert found.metrics == {"validator-1": {"syncnode_peers": 1.0}}
+            await until(lambda: all_tell_streams(plan, net))
 
     asyncio.run(scene())
+
+
+async def all_tell_streams(plan: Plan, net: Backend) -> bool:
+    return all(node.streams for node in (await status(plan, net)).nodes)
 
 
 def test_none_are_kept_where_none_are_wanted(backend: str, tmp_path: Path, state_home: Path) -> None:
