@@ -1,39 +1,31 @@
-"""Nodes that look for peers, or call them, many times as often as they normally do."""
+"""Nodes that look for peers, or call them, many times as often as they normally do, and what it costs them."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from statistics import median
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, WithJsonSchema
 
 from stressnet.checks.check import Check, Finding
-from stressnet.checks.series import Points, risen, windows
-from stressnet.checks.vocabulary import Factor, NodeSelector, PhaseName, Phases, selected
+from stressnet.checks.rates import MEASURES, Measure, Rate, Window, counted, rates, usual, words
+from stressnet.checks.series import risen
+from stressnet.checks.vocabulary import Factor, NodeSelector, Phases, selected
 from stressnet.plan import shorten
 from stressnet.record.record import Record
 from stressnet.spec.fields import Model, PerSecond, SomeSeconds, one_of, refuse
 from stressnet.spec.units import format_duration
 from stressnet.spec.words import show
 
-Measure = Literal["connections", "streams", "discoveries"]
-MEASURES: tuple[Measure, ...] = get_args(Measure)
 _LEAST_PER_S = 1.0
+_LEAST_CORES, _MORE_CPU = 0.1, 2.0
+"""CPUs, and so many times what is usual: CPU time a block of a node that uses less is no storm, for fewer blocks make
+each of them dear."""
 _DEVIATIONS = 4.0
 """How far above what is usual chance does not come: some hundred windows are looked at, so 3 in 100,000 is seldom."""
-Rates = Sequence[tuple[float, float]]
-"""(end of a window, rate a second), in the order of time."""
-_SERIES: Mapping[Measure, str] = {"streams": "streams_opened", "discoveries": "discoveries"}
-"""Words of a kind's `series`."""
-_NOUNS: Mapping[Measure, str] = {
-    "connections": "connection attempts",
-    "streams": "streams opened",
-    "discoveries": "discoveries",
-}
 
 
 def _measures(value: Any) -> Any:
@@ -70,13 +62,14 @@ class Parameters(Model):
         default=["connections", "discoveries"],
         description="What fails; default: connections and discoveries. `connections` (TCP "
         "connections that it tried to open, as the kernel counts), "
-        "`streams` and `discoveries` (by the series that its kind names, where it does). All are reported.",
+        "`streams` and `discoveries` (by the series that its kind names, where it does), `cpu_per_block` (CPU time for "
+        "each block, while the node takes twice its usual time and a tenth of a CPU or more). All are reported.",
     )
 
 
 @dataclass(frozen=True, slots=True)
 class Storm:
-    """Rates of one node, a second."""
+    """How much of a measure one node did: events a second, or CPU seconds a block."""
 
     node: str
     measure: Measure
@@ -94,6 +87,11 @@ class Storm:
     doubtful: bool = False
     """Whether it was above the bound for so little that it may be chance."""
 
+    @property
+    def times(self) -> float:
+        """So many times what is usual; without end where nothing is."""
+        return self.worst / self.usual if self.usual else math.inf
+
 
 def judge(record: Record, parameters: Parameters) -> Finding:
     """Hold the rates of nodes against those of the baseline."""
@@ -101,25 +99,22 @@ def judge(record: Record, parameters: Parameters) -> Finding:
     baseline = record.phases.get("baseline")
     if baseline is None or not any(phase in record.phases for phase in parameters.during):
         return Finding("inconclusive", f"the run has not come to the phase {parameters.during[0]}")
-    usual = {measure: _usual(record, measure) for measure in MEASURES}
-    if not usual["connections"]:
+    normal = {measure: usual(record, measure) for measure in MEASURES}
+    if not normal["connections"]:
         said = "what is normal is not known: no connection attempts were counted in the baseline"
         return Finding(
             "inconclusive", f"{said}, which takes {format_duration(baseline.ended - baseline.begun)}"
         )
     storms = [
-        _storm(record, name, measure, usual[measure], parameters)
+        _storm(record, name, measure, normal[measure][name], parameters)
         for measure in MEASURES
         for name in names
-        if name in usual[measure]
+        if name in normal[measure]
     ]
     bad = [one for one in storms if one.begun is not None and one.measure in parameters.counts]
-    bad.sort(key=lambda one: -one.worst / max(one.usual, 0.01))
+    bad.sort(key=lambda one: (-one.times, -one.worst))
     lines = tuple(_line(record, one) for one in bad)
-    numbers = {
-        "rates": [_numbers(one) for one in storms],
-        "cpu_s_per_block": _work(record, names, parameters),
-    }
+    numbers = {"rates": [_numbers(one) for one in storms]}
     if bad:
         who = tuple(dict.fromkeys(one.node for one in bad))
         first = min(one.begun for one in bad if one.begun is not None)
@@ -127,89 +122,67 @@ def judge(record: Record, parameters: Parameters) -> Finding:
     doubtful = [one for one in storms if one.doubtful and one.measure in parameters.counts]
     if doubtful:
         return Finding("inconclusive", _doubt(record, doubtful), (), None, (), numbers)
-    seen = [one for one in storms if one.at]
+    seen = [one for one in storms if one.at and one.measure in parameters.counts]
     if not seen:
-        window = format_duration(parameters.window)
-        return Finding(
-            "inconclusive", f"no node was watched for {window} without a restart", (), None, (), numbers
-        )
-    peak = max(seen, key=lambda one: one.worst if one.measure == "connections" else -1.0)
-    said = f"no storm: at most {peak.worst:.3g} {_NOUNS[peak.measure]}/s ({peak.node})"
+        what, window = " or ".join(parameters.counts), format_duration(parameters.window)
+        said = f"{what} of no node could be counted for {window} without a restart"
+        return Finding("inconclusive", said, (), None, (), numbers)
+    peak = max((one for one in seen if one.measure == seen[0].measure), key=lambda one: one.worst)
+    said = f"no storm: at most {words(peak.measure, peak.worst)} ({peak.node})"
     return Finding("pass", said, (), None, (), numbers)
 
 
-def _points(record: Record, name: str, measure: Measure) -> Points:
-    if measure == "connections":
-        return [(row.at, float(row.opens)) for row in record.nodes[name] if row.opens is not None]
-    series = getattr(record.plan.node(name), "series", {}).get(_SERIES[measure])
-    return record.metrics.get(name, {}).get(series, ()) if series else ()
-
-
-def _usual(record: Record, measure: Measure) -> dict[str, float]:
-    """Return the rate of each node in the baseline, or the median of all if that is more; nothing where none is known.
-
-    Of a node that was not there yet, as of one that happened to be quiet, the median is known.
-    """
-    phase = record.phases["baseline"]
-    own: dict[str, float] = {}
-    for name, looks in record.nodes.items():
-        points = _points(record, name, measure)
-        inside = [at for at, _ in points if phase.begun <= at <= phase.ended]
-        rise = risen(points, looks, inside[0], inside[-1]) if len(inside) > 1 else None
-        if rise is not None and inside[-1] > inside[0]:
-            own[name] = rise / (inside[-1] - inside[0])
-    if not own:
-        return {}
-    middle = median(own.values())
-    return {name: max(own.get(name, 0.0), middle) for name in record.nodes if _points(record, name, measure)}
-
-
-def _storm(
-    record: Record, name: str, measure: Measure, usual: Mapping[str, float], parameters: Parameters
-) -> Storm:
-    bound = max(parameters.times_baseline * usual[name], _least(record, parameters))
-    rates = list(_rates(record, name, measure, parameters.window, parameters.during))
-    if not rates:
-        return Storm(name, measure, usual[name])
-    at, worst = max(rates, key=lambda one: one[1])
-    points, looks = _points(record, name, measure), record.nodes[name]
+def _storm(record: Record, name: str, measure: Measure, normal: Rate, parameters: Parameters) -> Storm:
+    bound = parameters.times_baseline * normal.rate
+    seen = list(rates(record, name, measure, parameters.window, parameters.during))
+    if not seen:
+        return Storm(name, measure, normal.rate)
+    peak = max(seen, key=lambda one: one.rate)
+    cpu = measure == "cpu_per_block"
+    least = max(_LEAST_CORES, _MORE_CPU * normal.per_s) if cpu else _least(record, parameters)
     above: list[float] = []
     doubtful = False
-    for stretch in _stretches(rates, lambda rate: bound <= rate > parameters.times_baseline * usual[name]):
-        begun, ended = stretch[0][0] - parameters.window, stretch[-1][0]
-        if parameters.at_least is not None or _more_than_chance(
-            record, begun, ended, risen(points, looks, begun, ended), usual[name]
+    for stretch in _stretches(seen, lambda one: one.rate > bound and one.per_s >= least):
+        if (
+            cpu
+            or parameters.at_least is not None
+            or _more_than_chance(record, name, measure, stretch, normal.rate)
         ):
-            above += [end for end, _ in stretch]
+            above += [one.ended for one in stretch]
         else:
             doubtful = True
     if not above:
-        return Storm(name, measure, usual[name], worst, at, doubtful=doubtful)
-    return Storm(name, measure, usual[name], worst, at, above[0], above[-1], above[-1] < rates[-1][0])
+        return Storm(name, measure, normal.rate, peak.rate, peak.ended, doubtful=doubtful)
+    over = above[-1] < seen[-1].ended
+    return Storm(name, measure, normal.rate, peak.rate, peak.ended, above[0], above[-1], over)
 
 
-def _stretches(rates: Rates, is_above: Callable[[float], bool]) -> Iterator[Rates]:
+def _stretches(seen: Iterable[Window], is_above: Callable[[Window], bool]) -> Iterator[Sequence[Window]]:
     """Yield the windows above a bound, those that follow each other together."""
-    for stormy, stretch in groupby(rates, lambda one: is_above(one[1])):
+    for stormy, stretch in groupby(seen, is_above):
         if stormy:
             yield list(stretch)
 
 
-def _more_than_chance(record: Record, begun: float, ended: float, rise: float | None, usual: float) -> bool:
+def _more_than_chance(
+    record: Record, name: str, measure: Measure, stretch: Sequence[Window], normal: float
+) -> bool:
     """Tell whether what happened in a stretch of windows is no chance: the longer it is, the less it takes."""
     baseline = record.phases["baseline"]
-    chance = _chance_per_s(usual, max(baseline.ended - baseline.begun, 1.0), ended - begun)
+    begun, ended = stretch[0].begun, stretch[-1].ended
+    rise = risen(counted(record, name, measure), record.nodes[name], begun, ended)
+    chance = _chance_per_s(normal, max(baseline.ended - baseline.begun, 1.0), ended - begun)
     return rise is not None and rise / (ended - begun) > chance
 
 
-def _chance_per_s(usual: float, baseline_s: float, window_s: float) -> float:
+def _chance_per_s(normal: float, baseline_s: float, window_s: float) -> float:
     """Return the rate over a window that is more than chance, for events at random moments of which so many a second
     were seen in the baseline: a short one tells little, and asks for more.
 
     M. D. Huffman, "An improved approximate two-sample Poisson test", Applied Statistics 33 (1984).
     """
     ratio = window_s / baseline_s
-    root = math.sqrt((usual * baseline_s + 3 / 8) * ratio) + _DEVIATIONS / 2 * math.sqrt(1 + ratio)
+    root = math.sqrt((normal * baseline_s + 3 / 8) * ratio) + _DEVIATIONS / 2 * math.sqrt(1 + ratio)
     return (root**2 - 3 / 8) / window_s
 
 
@@ -219,40 +192,12 @@ def _least(record: Record, parameters: Parameters) -> float:
     return parameters.at_least if parameters.at_least is not None else float(_LEAST_PER_S * scale)
 
 
-def _rates(
-    record: Record, name: str, measure: Measure, window: float, during: Sequence[PhaseName]
-) -> Iterator[tuple[float, float]]:
-    """Yield (end, rate a second) of the windows within the phases."""
-    points = _points(record, name, measure)
-    for word in during:
-        phase = record.phases.get(word)
-        if phase is not None:
-            for _, ended, rate in windows(points, record.nodes[name], window, phase.begun, phase.ended):
-                yield ended, rate
-
-
-def _work(record: Record, names: Sequence[str], parameters: Parameters) -> dict[str, dict[str, float | None]]:
-    """Return the CPU seconds that each node took for a block, in the baseline and in the phases that count."""
-    return {
-        name: {word: _per_block(record, name, word) for word in ("baseline", *parameters.during)}
-        for name in names
-    }
-
-
-def _per_block(record: Record, name: str, word: str) -> float | None:
-    rows = [row for row in record.within(name, word) if row.cpu_s is not None and row.height is not None]
-    if len(rows) < 2 or rows[0].starts != rows[-1].starts:
-        return None
-    blocks = (rows[-1].height or 0) - (rows[0].height or 0)
-    return round(((rows[-1].cpu_s or 0.0) - (rows[0].cpu_s or 0.0)) / blocks, 6) if blocks > 0 else None
-
-
 def _summary(record: Record, bad: Sequence[Storm]) -> str:
     who = tuple(dict.fromkeys(one.node for one in bad))
     worst = bad[0]
-    times = f"{worst.worst / worst.usual:.3g} times" if worst.usual else "and none"
+    times = f"{worst.times:.3g} times" if worst.usual else "and none"
     return (
-        f"{shorten(who)}: up to {worst.worst:.3g} {_NOUNS[worst.measure]}/s, {times} in the baseline, from "
+        f"{shorten(who)}: up to {words(worst.measure, worst.worst)}, {times} in the baseline, from "
         f"{record.clock(min(one.begun for one in bad if one.begun is not None))} on{_after(record, worst)}"
     )
 
@@ -261,7 +206,7 @@ def _doubt(record: Record, doubtful: Sequence[Storm]) -> str:
     worst = max(doubtful, key=lambda one: one.worst)
     baseline, who = record.phases["baseline"], tuple(dict.fromkeys(one.node for one in doubtful))
     return (
-        f"{shorten(who)}: up to {worst.worst:.3g} {_NOUNS[worst.measure]}/s "
+        f"{shorten(who)}: up to {words(worst.measure, worst.worst)} "
         f"may be chance: a baseline of {format_duration(round(baseline.ended - baseline.begun))} tells too little"
     )
 
@@ -278,7 +223,8 @@ def _after(record: Record, one: Storm) -> str:
 
 def _line(record: Record, one: Storm) -> str:
     return (
-        f"{one.node}: {one.worst:.3g} {_NOUNS[one.measure]}/s at {record.clock(one.at)} (baseline {one.usual:.3g}/s), "
+        f"{one.node}: {words(one.measure, one.worst)} at {record.clock(one.at)} "
+        f"(baseline {words(one.measure, one.usual, unit=False)}), "
         f"above the bound from {record.clock(one.begun or 0.0)} to {record.clock(one.ended)}{_after(record, one)}"
     )
 
@@ -287,8 +233,8 @@ def _numbers(one: Storm) -> dict[str, Any]:
     return {
         "node": one.node,
         "measure": one.measure,
-        "baseline_per_s": round(one.usual, 4),
-        "worst_per_s": round(one.worst, 4),
+        "baseline": round(one.usual, 6),
+        "worst": round(one.worst, 6),
         "at": one.at or None,
         "begun": one.begun,
         "ended": one.ended or None,

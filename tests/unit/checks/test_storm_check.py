@@ -35,10 +35,10 @@ def quiet(making: Making) -> Making:
 def test_a_net_that_calls_as_always_has_no_storm(quiet: Making) -> None:
     finding = found(quiet.made(), "discovery_storm")
     assert finding.outcome == "pass"
-    assert [one["baseline_per_s"] for one in finding.numbers["rates"]] == [pytest.approx(0.4, abs=0.05)] * 3
-    assert finding.numbers["cpu_s_per_block"]["us-1"] == {
-        phase: pytest.approx(0.05, abs=0.002) for phase in ("baseline", "timeline", "observe")
-    }
+    usual = {(one["node"], one["measure"]): one["baseline"] for one in finding.numbers["rates"]}
+    for name in quiet.looks:
+        assert usual[name, "connections"] == pytest.approx(0.4, abs=0.05)
+        assert usual[name, "cpu_per_block"] == pytest.approx(0.05, abs=0.002)
 
 
 def test_who_calls_ten_times_as_often_is_named(quiet: Making) -> None:
@@ -164,8 +164,49 @@ def test_streams_are_reported_and_fail_only_where_asked(quiet: Making) -> None:
         quiet.series(name, "opened_total", lambda at: 0.0 if at < 50 else 10 * (at - 50))
     finding = found(quiet.made(), "discovery_storm")
     assert finding.outcome == "pass"
-    assert max(one["worst_per_s"] for one in finding.numbers["rates"] if one["measure"] == "streams") == 10
+    assert max(one["worst"] for one in finding.numbers["rates"] if one["measure"] == "streams") == 10
     assert found(quiet.made(), "discovery_storm", counts=["streams"]).outcome == "fail"
+
+
+def working(cores: Callable[[float], float], blocks: Callable[[float], int]) -> Any:
+    """A node that takes so much of a CPU, and is so high."""
+
+    def look(at: float) -> dict[str, Any]:
+        cpu = sum(cores(number / 10) for number in range(int(at * 10))) / 10
+        return {"height": blocks(at), "opens": int(at * 0.4), "cpu_s": round(cpu, 2)}
+
+    return look
+
+
+def every_half_s(at: float) -> int:
+    return int(2 * at)
+
+
+def test_cpu_time_a_block_is_reported_and_fails_only_where_asked(quiet: Making) -> None:
+    """Ten times the work for the same blocks."""
+    for name in quiet.looks:
+        quiet.looks[name] = working(lambda _: 0.04, every_half_s)
+    quiet.looks["us-3"] = working(lambda at: 0.04 if at < 40 else 0.4, every_half_s)
+    assert found(quiet.made(), "discovery_storm").outcome == "pass"
+    finding = found(quiet.made(), "discovery_storm", counts=["cpu_per_block"])
+    assert (finding.outcome, finding.nodes) == ("fail", ("us-3",))
+    assert finding.summary.startswith("us-3: up to 200ms of CPU a block, 10 times in the baseline")
+    assert "baseline 20ms)" in finding.lines[0]
+
+
+def test_few_blocks_of_a_node_that_does_little_are_no_storm(quiet: Making) -> None:
+    """A chain that slows down makes each of its blocks dear, and nobody works more for it."""
+    for name in quiet.looks:
+        quiet.looks[name] = working(lambda _: 0.04, lambda at: int(2 * min(at, 40) + max(at - 40, 0) / 4))
+    assert found(quiet.made(), "discovery_storm", counts=["cpu_per_block"]).outcome == "pass"
+
+
+def test_no_blocks_tell_nothing_of_the_cpu_time_that_they_take(quiet: Making) -> None:
+    for name in quiet.looks:
+        quiet.looks[name] = working(lambda _: 0.5, lambda at: int(2 * min(at, 20)))
+    finding = found(quiet.made(), "discovery_storm", counts=["cpu_per_block"])
+    assert finding.outcome == "inconclusive"
+    assert finding.summary.startswith("cpu_per_block of no node could be counted for 5s")
 
 
 def test_without_a_baseline_nothing_is_known(quiet: Making) -> None:
