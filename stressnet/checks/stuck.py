@@ -276,7 +276,7 @@ def _summary(record: Record, bad: Sequence[Stall]) -> str:
     names = tuple(dict.fromkeys(stall.node for stall in bad if stall.node))
     worst = bad[0]
     said = f"{shorten(names)} {'is' if len(names) == 1 else 'are'} stuck ({worst.sort})"
-    more = "" if worst.over else ", and did not go on"
+    more = ("" if worst.over else ", and did not go on") + _may_be_waiting(record, worst)
     return (
         f"{said}: height {worst.height} from {record.clock(worst.begun)} for "
         f"{format_duration(round(worst.ended - worst.begun))}, {worst.behind} blocks behind{more}"
@@ -289,8 +289,16 @@ def _line(record: Record, stall: Stall) -> str:
     end = "then it went on" if stall.over else "it did not go on"
     return (
         f"{who}: {stall.sort}, height {stall.height} from {record.clock(stall.begun)} for {seconds} s, "
-        f"{stall.behind} behind at its end, undisturbed for {healthy} s; {end}"
+        f"{stall.behind} behind at its end, undisturbed for {healthy} s; {end}{_may_be_waiting(record, stall)}"
     )
+
+
+def _may_be_waiting(record: Record, stall: Stall) -> str:
+    """Say that a node may have waited, as it is meant to: a window of the plan's own can be shorter than its timers."""
+    timer = record.plan.node(stall.node).recovery_s if stall.node else 0.0
+    if stall.sort not in ("sticky", "starved") or stall.healthy_s >= timer:
+        return ""
+    return f"; it may be waiting for its longest recovery timer ({format_duration(timer)})"
 
 
 def _numbers(stall: Stall) -> dict[str, Any]:

@@ -247,6 +247,19 @@ def test_the_window_is_from_the_timers_of_the_kind(making: Making, longest_s: fl
     assert len(found(making.made(), "stuck").numbers["stalls"]) == 1
 
 
+@pytest.mark.parametrize(("longest_s", "waiting"), [(20.0, False), (60.0, True)])
+def test_who_may_be_waiting_for_a_timer_is_told_so(making: Making, longest_s: float, waiting: bool) -> None:
+    """A window of the plan's own may be shorter than a timer that runs."""
+    making.plan = replace(
+        making.plan, nodes=tuple(replace(node, recovery_s=longest_s) for node in making.plan.nodes)
+    )
+    making.looks["us-2"] = stands(70.0)
+    finding = found(making.made(), "stuck", window=WINDOW)
+    words = "; it may be waiting for its longest recovery timer (1m)"
+    assert finding.summary.endswith(words) is waiting
+    assert finding.lines[0].endswith(words) is waiting
+
+
 def test_a_node_that_never_said_its_height_gives_no_verdict(making: Making) -> None:
     making.looks["us-2"] = lambda _: {"state": "starting"}
     finding = found(making.made(), "stuck", window=WINDOW)
