@@ -34,7 +34,7 @@ from stressnet.record.samples import Samples
 from stressnet.spec.units import format_size
 
 _TRIES, _TRY_AGAIN_S = 3, 60.0
-"""How often in a row a net may fail to come up, once one has, and how often it is looked for where nobody answers."""
+"""How often in a row a net may fail to come up, once one has, may not be found, and a round not be closed."""
 
 
 class Place(Protocol):
@@ -199,8 +199,17 @@ class Soak:
         except (StressnetError, OSError, sqlite3.Error) as error:
             # Such as an agent that ends while it is spoken to, or a disk that is full for a moment.
             _stop(path, str(error) or type(error).__name__, self._now())
-        with self._budget.alone():
-            self._close(path, cut_short=self._is_told_to_stop())
+        for left in reversed(range(_TRIES)):
+            try:
+                with self._budget.alone():
+                    self._close(path, cut_short=self._is_told_to_stop())
+            except (OSError, sqlite3.Error) as error:  # a disk that is full for a while
+                if not left:
+                    raise StressnetError(f"round {number} could not be closed: {error}") from error
+                self._note(f"round {number} is closed later: {error}")
+                await asyncio.sleep(_TRY_AGAIN_S)
+            else:
+                return
 
     def _write_down(self, scenario: Scenario, path: Path, number: int) -> None:
         words = again({"command": self._order.asked.command}, number)
@@ -209,20 +218,23 @@ class Soak:
             thin.share(path / name, self._night.path / name)
 
     def _close(self, path: Path, *, cut_short: bool) -> None:
-        """Judge a round, and keep what is to be kept of it. After a kill it is done again."""
+        """Judge a round, and keep what is to be kept of it. After a kill, or an error, it is done again."""
         record = Record(path)
         verdict = judge(record, self._order.scenario.checks)
         runs.write_json(path / runs.VERDICT, verdict.to_raw())
-        one = self._line(verdict, record, cut_short=cut_short)
-        self._night.take_in(path, one)
-        self._add(one)
+        if self._state.begun_at:  # else it is counted, and only what comes after that is done again
+            one = self._line(verdict, record, cut_short=cut_short)
+            self._night.take_in(path, one)
+            self._add(one)
+        else:
+            self._save()
         first = self._state.tally.first_failure
-        self._budget.settle(one.number, first.number if first else 0)
+        self._budget.settle(self._state.number, first.number if first else 0)
         if self._budget.full and not self._told_full:
             self._told_full = True
             limit = format_size(self._order.budget)
             self._note(
-                f"from round {one.number} on {limit} leave no room for records: verdicts only are kept"
+                f"from round {self._state.number} on {limit} leave no room for records: verdicts only are kept"
             )
         if self.soaked_s >= self._changes_at + self._order.every_s:
             self._read_night()

@@ -13,6 +13,8 @@ from stressnet.record.samples import Samples, Thinned
 
 EVERY_S = 5.0
 """Between two looks that stay of a round that is thinned."""
+_NO_ROOM = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR)
+"""Errors, in their last byte, of a disk and not of the file."""
 _LEFT = (runs.RUN, runs.PLAN, runs.TIMELINE, runs.SOURCE, runs.JOURNAL, runs.SAMPLES, runs.VERDICT)
 
 
@@ -62,8 +64,9 @@ def thin_samples(file: Path, every_s: float) -> None:
             samples.close(alone=True)
         if size(partial) < size(file):
             partial.replace(file)
-    except sqlite3.Error:
-        file.unlink(missing_ok=True)  # what cannot be read is of no use
+    except sqlite3.Error as error:
+        if getattr(error, "sqlite_errorcode", 0) & 0xFF not in _NO_ROOM:
+            file.unlink(missing_ok=True)  # what cannot be read is of no use
     finally:
         for left in file.parent.glob(f"{partial.name}*"):
             left.unlink(missing_ok=True)
