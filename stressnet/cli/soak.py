@@ -55,6 +55,7 @@ def command(
     """
     from stressnet.cli.soak_screen import SoakScreen, finish
     from stressnet.cli.told import run_until_told
+    from stressnet.engine.limits import unheld
     from stressnet.engine.run.scenario import Scenario, load_scenarios
     from stressnet.engine.run.stages import Asked
     from stressnet.engine.soak import budget as budgets
@@ -80,8 +81,11 @@ def command(
         return Order(scenario, asked, for_s, every_s, budget)
 
     with begun(load, order_of, out, resume=resume) as (folder, order), SoakScreen(quiet=as_json) as screen:
-        screen.say(f"{order.scenario.name}: {len(order.scenario.plan.nodes)} nodes, {folder}")
-        soak = Soak(order, folder, LivePlace(order.scenario, screen), screen.say)
+        one = order.scenario
+        screen.say(f"{one.name}: {len(one.plan.nodes)} nodes, {folder}")
+        for words in (*one.plan.warnings, *unheld(one.plan)):
+            screen.say(f"warning: {words}")
+        soak = Soak(order, folder, LivePlace(one, screen), screen.say)
         amount = run_until_told(soak.run())
         finish(folder, amount, as_json=as_json)
     sys.exit(amount.exit_code)

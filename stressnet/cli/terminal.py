@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections.abc import Iterable
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -71,6 +72,12 @@ def age(seconds: float | None) -> str:
     if whole < 3600:
         return f"{whole // 60}m{whole % 60:02}s"
     return f"{whole // 3600}h{whole % 3600 // 60:02}m"
+
+
+def warn(warnings: Iterable[str]) -> None:
+    """Print to stderr what is allowed and may mislead, each thing once."""
+    for words in dict.fromkeys(warnings):
+        click.secho(f"warning: {words}", fg="yellow", err=True)
 
 
 class Steps:

@@ -46,7 +46,7 @@ def command(
     """
     from functools import partial
 
-    from stressnet.cli.terminal import Steps
+    from stressnet.cli.terminal import Steps, warn
     from stressnet.cli.told import run_until_told
     from stressnet.engine.choose import backend_for
     from stressnet.engine.limits import unheld
@@ -64,8 +64,7 @@ def command(
     joined = _live_net(plan.net) if reconcile else None
     if joined and backend == "auto" and joined.backend != plan.backend:
         plan = compiled(backend=joined.backend)
-    for warning in (*plan.warnings, *unheld(plan)):
-        click.secho(f"warning: {warning}", fg="yellow", err=True)
+    warn((*plan.warnings, *unheld(plan)))
     if replace:
         _remove(plan.net)
     live = backend_for(plan.backend, plan.net)

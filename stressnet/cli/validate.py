@@ -30,6 +30,7 @@ def command(file: Path, sets: tuple[str, ...], kinds: tuple[Path, ...], as_json:
     FILE is a topology, or a fault plan, of which all variants are held against its topology. Whether programs and
     images are there is not asked: `stressnet plan` does.
     """
+    from stressnet.cli.terminal import warn
     from stressnet.errors import InputError
     from stressnet.faultplan.read import is_fault_plan
 
@@ -43,8 +44,7 @@ def command(file: Path, sets: tuple[str, ...], kinds: tuple[Path, ...], as_json:
         click.echo(json.dumps(facts, indent=2))
         raise SystemExit(0 if facts["ok"] else InputError.exit_code)
     click.echo(f"{file}: ok, {_words(facts)}")
-    for warning in facts["warnings"]:
-        click.echo(f"warning: {warning}", err=True)
+    warn(facts["warnings"])
 
 
 def _of_topology(file: Path, sets: tuple[str, ...], kinds: tuple[Path, ...]) -> dict[str, Any]:
