@@ -31,6 +31,7 @@ from benchmarks import (
     truth_metrics,
     truth_reach,
     truth_records,
+    truth_work,
 )
 from benchmarks.timing import machine
 from benchmarks.truth_records import Case, Filed
@@ -42,6 +43,7 @@ OUTCOMES = ("pass", "fail", "inconclusive")
 _CHUNK = 25
 _SOURCES = (
     truth_records,
+    truth_work,
     truth_heights,
     truth_beside,
     truth_answers,
