@@ -308,7 +308,7 @@ def test_who_was_interrupted_within_the_functions_comes_back_to_them() -> None:
                 assert bring(lambda: [child.pid], 30_000_000) == Outcome((30_000_000,), {})
                 os.write(writing, bytes(room))
                 child.send_signal(signal.SIGUSR1)
-                time.sleep(0.01)
+                _until_it_waits(child.pid)
                 healed = bring(lambda: [child.pid], 0)
                 waited += healed.offsets_us == (None,)
                 assert not any(image(child.pid)[entry] == 0xE9 for entry in _entries(child.pid))
@@ -323,6 +323,14 @@ def test_who_was_interrupted_within_the_functions_comes_back_to_them() -> None:
             os.close(reading)
             os.close(writing)
     assert waited, "nobody was ever interrupted within the functions"
+
+
+def _until_it_waits(pid: int) -> None:
+    """Wait until a process that never rests of itself stands in its handler."""
+    deadline = time.monotonic() + 5.0
+    while Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "S":
+        assert time.monotonic() < deadline
+        time.sleep(0.001)
 
 
 def _entries(pid: int) -> list[int]:
