@@ -16,9 +16,10 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, fields
+from operator import attrgetter
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -44,6 +45,13 @@ _PRUNED = ("node", "link", "host", "metric")
 _KINDS: Mapping[type, str] = {NodeSample: "node", LinkSample: "link", HostSample: "host"}
 _NAMES = ("node", "source", "target")
 """Fields that hold the name of a node, for which the table has its number."""
+_READ: Mapping[type, Callable[[Any], tuple[Any, ...]]] = {
+    kind: attrgetter(*(field.name for field in fields(kind))) for kind in _KINDS
+}
+_NAMED: Mapping[type, Sequence[int]] = {
+    kind: [place for place, field in enumerate(fields(kind)) if field.name in _NAMES] for kind in _KINDS
+}
+"""Their places in a row."""
 
 
 def _columns(kind: type) -> list[str]:
@@ -106,7 +114,7 @@ class Samples:
         try:
             for kind, name in _KINDS.items():
                 marks = ",".join("?" * len(fields(kind)))
-                values = (tuple(self._values(row)) for row in rows if type(row) is kind)
+                values = (self._values(kind, row) for row in rows if type(row) is kind)
                 self._file.executemany(f"INSERT INTO {name} VALUES ({marks})", values)
             self._file.executemany(
                 "INSERT INTO metric VALUES (?, ?, ?, ?)",
@@ -127,10 +135,11 @@ class Samples:
                 self._file.execute("ROLLBACK")
             raise
 
-    def _values(self, row: NodeSample | LinkSample | HostSample) -> Iterator[Any]:
-        for name in row.__slots__:
-            value = getattr(row, name)
-            yield self._number("nodes", self._nodes, value) if name in _NAMES else value
+    def _values(self, kind: type, row: NodeSample | LinkSample | HostSample) -> Sequence[Any]:
+        values = [*_READ[kind](row)]
+        for place in _NAMED[kind]:
+            values[place] = self._number("nodes", self._nodes, values[place])
+        return values
 
     def _number(self, table: str, known: dict[str, int], name: str) -> int:
         if name not in known:
@@ -235,11 +244,13 @@ def read(path: Path, kind: type[Row], *, since: float = 0.0) -> Iterator[Row]:
         names = dict(file.execute("SELECT id, name FROM nodes"))
         table = _KINDS[kind]
         there = {row[1] for row in file.execute(f"PRAGMA table_info({table})")}
-        columns = [field.name for field in fields(kind) if field.name in there]
+        columns = [field.name if field.name in there else "NULL" for field in fields(kind)]
         query = f"SELECT {', '.join(columns)} FROM {table} WHERE at >= ? ORDER BY at"
-        for values in file.execute(query, (since,)):
-            found = zip(columns, values, strict=True)
-            yield kind(**{name: names[value] if name in _NAMES else value for name, value in found})
+        for row in file.execute(query, (since,)):
+            values = [*row]
+            for place in _NAMED[kind]:
+                values[place] = names[values[place]]
+            yield kind(*values)
 
 
 def read_metrics(path: Path, *, since: float = 0.0) -> Iterator[tuple[float, str, str, float]]:
