@@ -56,16 +56,21 @@ def read_fault_plan(
 ) -> dict[str, Document]:
     """Return the variants of a plan by name, in the order of the file; the plan itself, as "", where it has none.
 
+    `sets` are put over the plan and over each of its variants, but for those of `variants.NAME`, which are of that one.
+
     Raises InputError with the mistakes of all variants, each once. `also` is asked for more of them in what is left of
     a variant that is refused, so that all are listed at once.
     """
     problems: list[Problem] = []
     file = shown_path(path)
     tree = read_included(file, os.environ if environ is None else environ, problems)
-    tree = apply_sets(tree, tuple(map(_whose, sets)), problems)
+    # What somebody asks for now goes before what the file says of a variant.
+    of_variants = tuple(one for one in sets if _first_key(one) == "variants")
+    of_each = tuple(_whose(one) for one in sets if one not in of_variants)
+    tree = apply_sets(tree, of_variants, problems)
     found: dict[str, Document] = {}
     for variant, one in _variants(tree, problems).items():
-        source = Source(file, one)
+        source = Source(file, apply_sets(one, of_each, problems))
         name = Path(path).stem
         try:
             plan = validated(
@@ -120,8 +125,11 @@ def chosen_variant(documents: Mapping[str, Document], variant: str | None, path:
 
 def _whose(setting: str) -> str:
     """`nodes.late.count=3` is about the topology: what only a topology has is put under `set`."""
-    key = setting.partition("=")[0].strip().partition(".")[0]
-    return f"set.{setting}" if key in _OF_TOPOLOGY else setting
+    return f"set.{setting}" if _first_key(setting) in _OF_TOPOLOGY else setting
+
+
+def _first_key(setting: str) -> str:
+    return setting.partition("=")[0].strip().partition(".")[0]
 
 
 def _variants(tree: Tree, problems: list[Problem]) -> dict[str, Tree]:

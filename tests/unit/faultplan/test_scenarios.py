@@ -57,6 +57,26 @@ def test_a_variant_may_override_anything(tmp_path: Path) -> None:
     assert configs == [["eof_spin"], []]
 
 
+def test_what_is_set_on_the_command_line_goes_before_what_variants_say(tmp_path: Path) -> None:
+    """What is set of one variant is of that one alone."""
+    variants = """\
+variants:
+  bug: {duration: 70s, set: {nodes.a.count: 4, nodes.a.config.defects: [eof_spin]}, expect: fail}
+  fixed: {duration: 80s, expect: pass}
+"""
+    sets = (
+        "duration=65s",
+        "nodes.a.count=2",
+        "nodes.a.config.defects=[context_leak]",
+        "variants.fixed.observe=7s",
+    )
+    bug, fixed = scenarios(tmp_path, variants, sets=sets)
+    assert [one.timeline.duration_s for one in (bug, fixed)] == [65.0, 65.0]
+    assert [len(one.plan.nodes) for one in (bug, fixed)] == [3, 3]
+    assert [one.plan.node("a-1").files[0].set["defects"] for one in (bug, fixed)] == [["context_leak"]] * 2
+    assert [one.timeline.observe_s == 7.0 for one in (bug, fixed)] == [False, True]
+
+
 def test_the_same_seed_draws_the_same_faults_and_another_draws_others(tmp_path: Path) -> None:
     same = [scenarios(tmp_path, RANDOM, seed=seed)[0].timeline for seed in (5, 5, 6)]
     assert same[0] == same[1] != same[2]
