@@ -136,8 +136,7 @@ def _scenario(
     if check:
         check_programs(plan, loaded, install_hints(plan, known, folders))
         check_machine(document, plan)
-    if "sampling" not in loaded.topology.model_fields_set:
-        plan = replace(plan, sampling=_CLOSE_SAMPLING if len(plan.nodes) <= _FEW else _SAMPLING)
+    plan = replace(plan, sampling=_sampling(document, loaded, plan))
     settle = document.plan.settle
     return Scenario(
         name=document.name,
@@ -154,6 +153,22 @@ def _scenario(
         capture_bytes=document.plan.capture or 0,
         redraw=lambda seed: compile_timeline(document, plan, seed),
     )
+
+
+def _sampling(document: Document, loaded: Loaded, plan: Plan) -> Sampling:
+    """Return how often nodes are looked at: as the topology says, and where it says nothing as is usual for a run."""
+    usual = _CLOSE_SAMPLING if len(plan.nodes) <= _FEW else _SAMPLING
+    said = loaded.topology.sampling.model_fields_set
+    every_s = plan.sampling.every_s if "every" in said else usual.every_s
+    closely_s = plan.sampling.closely_s if "closely" in said else usual.closely_s
+    if not every_s:
+        found = "nodes are never looked at (`sampling`)"
+        raise InputError([document.source.problem(("topology",), found, "samples, by which a run is judged")])
+    if "every" not in said and closely_s:
+        every_s = min(every_s, closely_s)
+    elif closely_s:
+        closely_s = max(every_s, closely_s)
+    return replace(plan.sampling, every_s=every_s, closely_s=closely_s)
 
 
 def _meaning(path: Path, document: Document, known: Kinds) -> Sequence[Problem]:

@@ -77,6 +77,31 @@ variants:
     assert [one.timeline.observe_s == 7.0 for one in (bug, fixed)] == [False, True]
 
 
+@pytest.mark.parametrize(
+    ("said", "paces"),
+    [
+        ("{}", (0.5, 2.0)),
+        ("{closely: 1s}", (0.5, 1.0)),
+        ("{every: 300ms}", (0.3, 2.0)),
+        ("{every: 5s}", (5.0, 5.0)),
+        ("{every: 3s, closely: 0s}", (3.0, 0.0)),
+        ("{keep: 1h}", (0.5, 2.0)),
+    ],
+)
+def test_nodes_are_looked_at_as_usual_for_a_run_where_the_topology_says_nothing(
+    tmp_path: Path, said: str, paces: tuple[float, float]
+) -> None:
+    (one,) = scenarios(tmp_path, f"set: {{sampling: {said}}}\n")
+    assert (one.plan.sampling.every_s, one.plan.sampling.closely_s) == paces
+
+
+def test_a_run_without_samples_is_refused(tmp_path: Path) -> None:
+    """Nothing could be judged."""
+    with pytest.raises(InputError, match="never looked at") as refused:
+        scenarios(tmp_path, "set: {sampling: off}\n")
+    assert refused.value.problems[0].line == 1
+
+
 def test_the_same_seed_draws_the_same_faults_and_another_draws_others(tmp_path: Path) -> None:
     same = [scenarios(tmp_path, RANDOM, seed=seed)[0].timeline for seed in (5, 5, 6)]
     assert same[0] == same[1] != same[2]
