@@ -27,13 +27,16 @@ if TYPE_CHECKING:
 def command(file: Path, sets: tuple[str, ...], kinds: tuple[Path, ...], as_json: bool) -> None:
     """Check FILE and the kinds it uses, and list everything that is wrong.
 
-    FILE is a topology, or a fault plan, of which all variants are held against its topology. Whether programs and
+    FILE is a topology, or a fault plan, also the bare name of one that comes with stressnet, of which all variants are
+    held against its topology. Whether programs and
     images are there is not asked: `stressnet plan` does.
     """
     from stressnet.cli.terminal import warn
     from stressnet.errors import InputError
     from stressnet.faultplan.read import is_fault_plan
+    from stressnet.resources import fault_plan
 
+    file = fault_plan(file)
     try:
         facts = (_of_fault_plan if is_fault_plan(file) else _of_topology)(file, sets, kinds)
     except InputError as error:

@@ -16,7 +16,10 @@ from stressnet.faultplan.questions import questions
 from stressnet.faultplan.read import chosen_variant, read_fault_plan
 from stressnet.record import runs
 from stressnet.record.record import Record
+from stressnet.report.html import render
 from stressnet.report.junit import facts_of, junit
+from stressnet.report.of_record import page_of
+from stressnet.resources import fault_plan
 
 Checks = Sequence[Mapping[str, Any]]
 
@@ -39,8 +42,9 @@ def recheck(record: Record, checks: Checks | None = None) -> Verdict:
 def checks_from(file: Path, record: Record, variant: str | None = None) -> Checks:
     """Return the checks of a fault plan, held against the net of a record; InputError with all that is wrong.
 
-    The variant is the one named, else the record's own where the plan has it, else the plan's first.
+    A plan that comes with stressnet may be given by its bare name. The variant is the one named, else the record's own where the plan has it, else the plan's first.
     """
+    file = fault_plan(file)
     documents = read_fault_plan(file)
     own = record.run["variant"] if record.run["variant"] in documents else None
     document = chosen_variant(documents, variant or own, file)
@@ -51,9 +55,10 @@ def checks_from(file: Path, record: Record, variant: str | None = None) -> Check
 
 
 def write_verdict(record: Record, verdict: Verdict) -> None:
-    """Write verdict.json and junit.xml of a record."""
+    """Write verdict.json, junit.xml and report.html of a record."""
     runs.write_json(record.path / runs.VERDICT, verdict.to_raw())
     runs.write_text(record.path / runs.JUNIT, junit(facts_of(record), verdict))
+    runs.write_text(record.path / runs.REPORT, render(page_of(record, verdict)))
 
 
 def set_aside_verdict(path: Path, now: float) -> Path | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import re
 from collections.abc import Callable
@@ -74,6 +75,7 @@ def test_check_writes_only_where_asked_and_by_other_checks(
     assert run("check", "cut", "--plan", plan, "--write").exit_code == 1
     assert verdict_of(path)["outcome"] == "fail"
     assert [json.loads(file.read_text())["outcome"] for file in path.glob("verdict-*.json")] == ["pass"]
+    assert verdict_of(path)["reason"] in html.unescape((path / "report.html").read_text())
 
 
 def test_programs_of_other_checks_lie_beside_their_plan(run: Callable[..., Result], tmp_path: Path) -> None:

@@ -27,8 +27,6 @@ from stressnet.plan import Plan
 from stressnet.record import runs
 from stressnet.record.journal import RunJournal
 from stressnet.record.record import Record
-from stressnet.report.html import render
-from stressnet.report.of_record import page_of
 from stressnet.spec.units import format_duration
 
 _MARGIN_S = 600.0
@@ -136,7 +134,6 @@ def _judged(path: Path, scenario: Scenario) -> Verdict:
     record = Record(path)
     verdict = judge(record, scenario.checks)
     write_verdict(record, verdict)
-    runs.write_text(path / runs.REPORT, render(page_of(record, verdict)))
     return verdict
 
 
