@@ -106,8 +106,9 @@ class Sampler:
 
     def _look_at(self, node: Node, *, closely: bool) -> NodeSample:
         now = self._supervisor.observed[node.name]
+        height, peers = self._supervisor.told(node.name, "height"), self._supervisor.told(node.name, "peers")
         sample = NodeSample(
-            time.time(), time.monotonic(), node.name, now.state, now.pid, now.starts, now.height, now.peers
+            time.time(), time.monotonic(), node.name, now.state, now.pid, now.starts, height, peers
         )
         watched = self._watch(node, now.pid)
         if watched is None:

@@ -35,6 +35,8 @@ READY_PAUSE_S = 0.1
 POLL_S = 1.0
 """Between two questions for height and peers, up to `_NODES_PER_SECOND` nodes; longer for more."""
 _NODES_PER_SECOND = 100
+_HOLDS = 3
+"""Pauses between questions for which an answer holds: the next may be lost, on a machine that is busy."""
 _RELEASE_PAUSE_S = 0.1
 _AT_ONCE = 8
 """Nodes that are started side by side; more only makes each of them slower."""
@@ -66,7 +68,10 @@ class Observed:
     started_at: float = 0.0
     starts: int = 0
     height: int | None = None
+    """This and the next: the last that it said, however long ago; see `Supervisor.told`."""
     peers: int | None = None
+    reached: int = 0
+    """The greatest height that it has said, also before it ended: what late nodes wait for."""
     streams: int | None = None
     """Open sync streams, where its kind names a series of them; the scraper's."""
     cpu: float | None = None
@@ -90,6 +95,8 @@ class Supervisor:
         self._lives = Lives(directory / "lives.jsonl")
         self._adopting = True
         self._log_starts: dict[str, int] = {}
+        self._told_at: dict[tuple[str, str], float] = {}
+        """By node and fact, by the loop's clock."""
         self._runtime = runtime
         self._directory = directory
         self._nodes = {node.name: node for node in plan.nodes}
@@ -143,7 +150,7 @@ class Supervisor:
         self._stop_watching(name)
         now = self.observed[name]
         now.pid, now.started_at, now.exit_code, now.reason = 0, 0.0, code, reason
-        now.cpu = now.rss_bytes = now.peers = now.streams = None
+        now.cpu = now.rss_bytes = now.height = now.peers = now.streams = None
         self._change(name, "exited")
         if self.watcher:
             self.watcher.ended(name)
@@ -224,8 +231,18 @@ class Supervisor:
     def _due(self, node: Node) -> bool:
         if time.time() < self._released.get(node.name, float("inf")) + node.start.after_s:
             return False
-        heights = (self.observed[name].height for name in node.start.of if name in self.observed)
-        return not node.start.height or all((height or 0) >= node.start.height for height in heights)
+        others = (self.observed[name] for name in node.start.of if name in self.observed)
+        return all(other.reached >= node.start.height for other in others)
+
+    def told(self, name: str, fact: Literal["height", "peers"]) -> int | None:
+        """Return what a node says of itself; None where it has not said so for a while."""
+        held_s = asyncio.get_running_loop().time() - self._told_at.get((name, fact), 0.0)
+        number: int | None = getattr(self.observed[name], fact)
+        return number if held_s <= _HOLDS * self._pause_s else None
+
+    @property
+    def _pause_s(self) -> float:
+        return max(POLL_S, len(self._nodes) / _NODES_PER_SECOND)
 
     def prober(self, name: str) -> Prober:
         """Return what asks a node, with connections of its own; whoever has it closes it."""
@@ -243,7 +260,7 @@ class Supervisor:
             await self._until_ready(name, prober)
             while True:
                 await self._ask(name, prober, node)
-                await asyncio.sleep(max(POLL_S, len(self._nodes) / _NODES_PER_SECOND))
+                await asyncio.sleep(self._pause_s)
         finally:
             prober.close()
 
@@ -269,12 +286,15 @@ class Supervisor:
         if not probes:
             return
         reasons = []
-        for fact, answer in (await prober.numbers(probes)).items():
+        answers, now = await prober.numbers(probes), self.observed[name]
+        for fact, answer in answers.items():
             if isinstance(answer, int):
-                setattr(self.observed[name], fact, answer)
+                setattr(now, fact, answer)
+                self._told_at[name, fact] = asyncio.get_running_loop().time()
             else:
                 reasons.append(f"{fact}: {_words(answer)}")
-        self.observed[name].reason = "; ".join(reasons)
+        now.reached = max(now.reached, now.height or 0)
+        now.reason = "; ".join(reasons)
 
     def _stop_watching(self, name: str) -> None:
         watcher = self._watchers.pop(name, None)

@@ -1,4 +1,4 @@
-"""What must hold for a verdict to mean anything: faults as asked, nothing around control, a machine that keeps up."""
+"""What must hold for a verdict to mean anything: all done as asked, nothing around control, a machine that keeps up."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from statistics import median_low
 from typing import Any
 
 from stressnet.checks.check import Check, Finding, Nothing
+from stressnet.checks.loads import Load, could_be_answered, loads
 from stressnet.checks.series import Steps, cpu_steps, in_lives
 from stressnet.faults.expect import MEASURES
 from stressnet.faults.fault import Fault
@@ -52,17 +53,25 @@ def faults_achieved(record: Record, _: Nothing) -> Finding:
         for span in record.faults
         if (why := _amiss(span) or _interrupted(record, span))
     ]
+    unanswered = [load for load in loads(record) if _is_unanswered(record, load)]
+    lost = [one for one in unanswered if one.ended is None or could_be_answered(record, one, one.ended)]
     silent = [span for span in record.faults if not span.achieved.get("figures") and not span.hits]
-    lines = (*missed, *amiss, *(f"{span.step}: {span.fault.asked}: {_silence(span)}" for span in silent))
+    wrong = (*missed, *amiss, *map(_unanswered, lost))
+    lines = (
+        *wrong,
+        *(f"{span.step}: {span.fault.asked}: {_silence(span)}" for span in silent),
+        *(_unanswered(load) for load in unanswered if load not in lost),
+    )
     numbers = {
         "faults": len(record.faults),
         "missed": len(missed),
         "not_achieved": len(amiss),
         "not_measured": len(silent),
+        "not_answered": len(unanswered),
     }
-    if missed or amiss:
-        said = (missed + amiss)[0]
-        more = len(missed) + len(amiss) - 1
+    if wrong:
+        said = wrong[0]
+        more = len(wrong) - 1
         return Finding(
             "inconclusive", f"{said}{f', and {more} more' if more else ''}", (), None, lines, numbers
         )
@@ -73,6 +82,18 @@ def faults_achieved(record: Record, _: Nothing) -> Finding:
     if not measured:
         said = f"{len(record.faults)} faults put on, which cannot be measured"
     return Finding("pass", said, (), None, lines, numbers)
+
+
+def _is_unanswered(record: Record, load: Load) -> bool:
+    """Tell whether nothing is known to have answered a load that is over, or should be."""
+    return not load.answered and (load.ended is not None or not record.incomplete)
+
+
+def _unanswered(load: Load) -> str:
+    if load.ended is None:
+        return f"{load.step}: nobody knows what became of the calls of its load"
+    why = f": {load.why}" if load.why else ""
+    return f"{load.step}: none of {load.sent} calls of its load was answered{why}"
 
 
 def _amiss(span: Span) -> str:
@@ -291,7 +312,7 @@ def _between(steps: Steps, since: float, until: float) -> list[float]:
 
 FAULTS_ACHIEVED = Check(
     "faults_achieved",
-    "every fault was put on and measured to be as asked",
+    "every fault was put on and measured to be as asked, and every load was answered",
     Nothing,
     faults_achieved,
     always=True,

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from itertools import takewhile
+
 from pydantic import Field, model_validator
 
 from stressnet.checks.check import Check, Finding
+from stressnet.checks.progress import ended
 from stressnet.checks.vocabulary import NodeSelector, selected
 from stressnet.plan import shorten
 from stressnet.record.record import Record
@@ -13,11 +16,11 @@ from stressnet.spec.topology import Height
 
 
 class Parameters(Model):
-    """Nodes must come to a height by the end, or gain blocks after the last fault."""
+    """Nodes must come to a height by the end, or gain blocks after the heal."""
 
     reaches: Height | None = Field(default=None, description="Height at the end of the run, at least.")
     gains: Height | None = Field(
-        default=None, description="Blocks gained in the phase after the faults, at least."
+        default=None, description="Blocks gained after the heal, in `observe`, at least."
     )
     of: NodeSelector = Field(default="all", description="Selector: which nodes; default: all.")
 
@@ -37,11 +40,12 @@ def judge(record: Record, parameters: Parameters) -> Finding:
     wanted = parameters.reaches or parameters.gains or 0
     found = {name: _found(record, name, phase.begun, gained=parameters.reaches is None) for name in names}
     low = tuple(name for name, value in found.items() if value is None or value < wanted)
+    gone = ended(record)
     lines = tuple(
-        f"{name}: {'not known' if value is None else value}"
+        f"{name}: {'has exited' if name in gone else 'not known' if value is None else value}"
         for name, value in sorted(found.items(), key=lambda one: -1 if one[1] is None else one[1])
     )
-    what = "height" if parameters.reaches else "blocks gained after the last fault"
+    what = "height" if parameters.reaches else "blocks gained after the heal"
     numbers = {"found": found}
     unknown = [name for name in low if not _looked_at(record, name, phase.begun)]
     if not low:
@@ -54,11 +58,13 @@ def judge(record: Record, parameters: Parameters) -> Finding:
 
 
 def _found(record: Record, name: str, since: float, *, gained: bool) -> int | None:
-    """Return the last height from a time on, or how much it grew; None where the node has said none."""
-    seen = [row.height for row in record.nodes[name] if row.at >= since and row.height is not None]
-    if not seen:
+    """Return the height that a node has, or by how much it grew from a time on; None where it has said none, has not
+    been looked at since, or has ended."""
+    latest_first = list(takewhile(lambda row: row.state != "exited", reversed(record.nodes[name])))
+    told = [row.height for row in latest_first if row.height is not None and (row.at >= since or not gained)]
+    if not told or latest_first[0].at < since:
         return None
-    return seen[-1] - seen[0] if gained else seen[-1]
+    return told[0] - told[-1] if gained else told[0]
 
 
 def _looked_at(record: Record, name: str, since: float) -> bool:
@@ -67,4 +73,4 @@ def _looked_at(record: Record, name: str, since: float) -> bool:
     return able and any(row.at >= since for row in record.nodes[name])
 
 
-CHECK = Check("height", "nodes come to a height, or gain blocks after the faults", Parameters, judge)
+CHECK = Check("height", "nodes come to a height, or gain blocks after the heal", Parameters, judge)

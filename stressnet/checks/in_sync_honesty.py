@@ -12,12 +12,13 @@ from typing import Any
 from pydantic import Field
 
 from stressnet.checks.check import Check, Finding
+from stressnet.checks.loads import Load, loads
 from stressnet.checks.progress import Heights, heights, in_reach
 from stressnet.checks.series import risen
 from stressnet.checks.vocabulary import Factor, NodeSelector, selected
 from stressnet.plan import shorten
 from stressnet.record import runs
-from stressnet.record.record import Event, Record
+from stressnet.record.record import Record
 from stressnet.spec.fields import Model, Seconds, Text
 from stressnet.spec.topology import Height
 from stressnet.spec.units import format_duration
@@ -61,16 +62,12 @@ class Lie:
 
 
 @dataclass(frozen=True, slots=True)
-class Load:
-    """A load that is over, and what a counter did meanwhile."""
+class Cost:
+    """What a counter did during a load that is over."""
 
-    step: str
-    begun: float
-    """Unix time."""
+    load: Load
     calls: int
     """That were sent, and those of the harness itself."""
-    answered: int
-    """Of those that were sent."""
     rise: float
     """Of the counter over the net, beyond what is usual."""
     by_node: Mapping[str, float]
@@ -218,54 +215,42 @@ def _queries(record: Record, parameters: Parameters, series: str) -> Part:
             unknown=f"no node told a series {series!r}" + (f" (did you mean {near!r}?)" if near else "")
         )
     usual = _usual(record, series)
-    found = [_load(record, series, usual, begun, over) for begun, over in _loads(record)]
+    found = [
+        _cost(record, series, usual, load, load.ended) for load in loads(record) if load.ended is not None
+    ]
     if not found:
         return Part(unknown="no load is over" + (", so nothing was asked" if record.over else " yet"))
     found.sort(key=lambda one: -one.per_call)
     lines = tuple(
-        f"load {one.step}: {series} rose by {one.rise:.0f} beyond what is usual, with {one.calls} calls"
-        + ("" if one.answered else "; none of the load was answered")
+        f"load {one.load.step}: {series} rose by {one.rise:.0f} beyond what is usual, with {one.calls} calls"
+        + ("" if one.load.answered else "; none of the load was answered")
         for one in found
     )
-    numbers = {"queries_per_call": {one.step: round(one.per_call, 4) for one in found}}
+    numbers = {"queries_per_call": {one.load.step: round(one.per_call, 4) for one in found}}
     worst = found[0]
     if worst.per_call > parameters.per_call:
-        rose = f"{series} rose by {worst.rise:.0f} with {worst.calls} calls of {worst.step}"
+        rose = f"{series} rose by {worst.rise:.0f} with {worst.calls} calls of {worst.load.step}"
         who = sorted(
             (name for name, more in worst.by_node.items() if more), key=lambda name: -worst.by_node[name]
         )
         said = f"{rose}: {worst.per_call:.2g} a call"
-        return Part(fails=said, nodes=tuple(who), at=worst.begun, lines=lines, numbers=numbers)
-    told = [one for one in found if one.answered]
+        return Part(fails=said, nodes=tuple(who), at=worst.load.begun, lines=lines, numbers=numbers)
+    told = [one for one in found if one.load.answered]
     if not told:
-        steps = shorten(tuple(dict.fromkeys(one.step for one in found)))
+        steps = shorten(tuple(dict.fromkeys(one.load.step for one in found)))
         return Part(unknown=f"no call of load {steps} was answered", lines=lines, numbers=numbers)
     return Part(holds=f"{series} rose by {told[0].per_call:.2g} with each call", lines=lines, numbers=numbers)
 
 
-def _load(record: Record, series: str, usual: Usual, on: Event, over: Event) -> Load:
+def _cost(record: Record, series: str, usual: Usual, load: Load, ended: float) -> Cost:
     """Set the calls of a load against what the counter did beyond what is usual a second."""
-    begun, ended = on["time"], over["time"]
-    calls = over["calls"].values()
-    by_node, seconds = _risen(record, series, begun, ended, later=True)
-    return Load(
-        step=over["step"],
-        begun=begun,
-        calls=sum(one["sent"] for one in calls) + _asked(record, begun, ended),
-        answered=sum(one["answered"] for one in calls),
+    by_node, seconds = _risen(record, series, load.begun, ended, later=True)
+    return Cost(
+        load,
+        calls=load.sent + _asked(record, load.begun, ended),
         rise=max(0.0, sum(by_node.values()) - usual.at_most(seconds)),
         by_node=by_node,
     )
-
-
-def _loads(record: Record) -> Iterator[tuple[Event, Event]]:
-    """Yield the beginning and the end of each load that is over."""
-    on: dict[str, Event] = {}
-    for event in record.events:
-        if event["event"] == "load on":
-            on[event["step"]] = event
-        elif event["event"] == "load over" and event["step"] in on:
-            yield on.pop(event["step"]), event
 
 
 def _risen(

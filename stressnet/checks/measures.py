@@ -12,7 +12,7 @@ from stressnet.record.record import Record
 
 MEASURES: Mapping[str, str] = {
     "catch_up_s": "seconds from its start until the last of the late nodes was at the head for the first time",
-    "recovery_s": "seconds from the end of the last fault until the last node was at the head and stayed there",
+    "recovery_s": "seconds from the heal until the last node was at the head and stayed there",
     "cpu_s": "CPU seconds of all nodes, from the timeline's begin on",
     "sent_bytes": "bytes that all nodes sent, from the timeline's begin on",
     "opens": "TCP connections that all nodes tried to open, from the timeline's begin on",

@@ -112,6 +112,11 @@ def in_reach(record: Record, seen: Heights, name: str, place: int, by: int) -> l
     ]
 
 
+def ended(record: Record) -> list[str]:
+    """Return the nodes that had ended when they were last looked at."""
+    return [name for name, rows in record.nodes.items() if rows and rows[-1].state == "exited"]
+
+
 def unasked(record: Record) -> list[str]:
     """Return the nodes of which there is no height to be had: their kind has no probe for it, or they were not
     started yet."""

@@ -7,7 +7,7 @@ import math
 from pydantic import Field
 
 from stressnet.checks.check import Check, Finding
-from stressnet.checks.progress import IN_STEP, Heights, heights, unasked
+from stressnet.checks.progress import IN_STEP, Heights, ended, heights, unasked
 from stressnet.plan import shorten
 from stressnet.record.record import Record
 from stressnet.spec.fields import Model, SomeSeconds
@@ -19,9 +19,11 @@ _LAPSE_S = 2.0
 
 
 class Parameters(Model):
-    """Every node must be in step within a time after the last fault."""
+    """Every node must be in step within a time after the heal."""
 
-    within: SomeSeconds = Field(description="The time, from when the last fault was over.")
+    within: SomeSeconds = Field(
+        description="The time, from the heal on: from the end of the timeline, not of a fault that ended before."
+    )
     lag: Height = Field(
         default=IN_STEP, description="Blocks behind the highest that still count as in step; default: 2."
     )
@@ -35,16 +37,16 @@ def judge(record: Record, parameters: Parameters) -> Finding:
     seen = heights(record)
     left_out = unasked(record)
     names = [name for name in record.nodes if name not in left_out]
-    if not any(seen.lag(name, len(seen.times) - 1) is not None for name in names if seen.times):
+    gone = [name for name in ended(record) if name in names]
+    if not gone and not any(seen.lag(name, len(seen.times) - 1) is not None for name in names if seen.times):
         return Finding("inconclusive", "no node said its height")
     took = {name: _took(seen, name, observe.begun, parameters.lag) for name in names}
     untouched = [name for name in names if not any(span.concerns(name) for span in record.faults)]
-    ended = [name for name in names if record.nodes[name] and record.nodes[name][-1].state == "exited"]
     late = [name for name, seconds in took.items() if seconds is None or seconds > parameters.within]
-    bad = tuple(dict.fromkeys([*late, *ended]))
+    bad = tuple(dict.fromkeys([*late, *gone]))
     slowest_first = sorted(names, key=lambda name: (name not in bad, -_seconds(took[name])))
     lines = (
-        *(_line(name, took[name], name in untouched, name in ended) for name in slowest_first),
+        *(_line(name, took[name], name in untouched, name in gone) for name in slowest_first),
         *(f"{name}: has no height, or was not started" for name in left_out),
     )
     numbers = {"seconds": took, "untouched_but_failed": [name for name in bad if name in untouched]}
@@ -53,14 +55,12 @@ def judge(record: Record, parameters: Parameters) -> Finding:
         said = f"{shorten(bad)} was not in step, but was watched for less than {within}"
         return Finding("inconclusive", said, bad, None, lines, numbers)
     if bad and record.now - observe.begun >= parameters.within:
-        said = (
-            f"{shorten(bad)} {'was' if len(bad) == 1 else 'were'} not in step {within} after the last fault"
-        )
+        said = f"{shorten(bad)} {'was' if len(bad) == 1 else 'were'} not in step {within} after the heal"
         return Finding("fail", said, bad, observe.begun + parameters.within, lines, numbers)
     if bad:
         return Finding("inconclusive", f"{shorten(bad)} not in step yet", bad, None, lines, numbers)
     known = [seconds for seconds in took.values() if seconds is not None]
-    slowest = f", the slowest {max(known):.1f} s after the last fault" if known else ""
+    slowest = f", the slowest {max(known):.1f} s after the heal" if known else ""
     return Finding("pass", f"all nodes were in step{slowest}", (), None, lines, numbers)
 
 
@@ -85,9 +85,9 @@ def _seconds(took: float | None) -> float:
     return math.inf if took is None else took
 
 
-def _line(name: str, seconds: float | None, untouched: bool, ended: bool) -> str:
-    said = "has exited" if ended else "was not in step at the end" if seconds is None else f"{seconds:.1f} s"
+def _line(name: str, seconds: float | None, untouched: bool, gone: bool) -> str:
+    said = "has exited" if gone else "was not in step at the end" if seconds is None else f"{seconds:.1f} s"
     return f"{name}: {said}{'; nothing had been done to it' if untouched else ''}"
 
 
-CHECK = Check("recovery", "every node is in step again within a time after the last fault", Parameters, judge)
+CHECK = Check("recovery", "every node is in step again within a time after the heal", Parameters, judge)

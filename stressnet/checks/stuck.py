@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, get_args
@@ -63,6 +64,7 @@ class Stall:
     """A node that stood still while others were ahead; Unix times."""
 
     node: str
+    """Empty: the whole net."""
     begun: float
     ended: float
     height: int
@@ -99,7 +101,7 @@ def judge(record: Record, parameters: Parameters) -> Finding:
     numbers = {"stalls": [_numbers(stall) for stall in stalls]}
     bad = [stall for stall in stalls if stall.sort in parameters.classes]
     if bad:
-        names = tuple(dict.fromkeys(stall.node for stall in bad if stall.node))
+        names = tuple(dict.fromkeys(name for stall in bad for name in _concerned(seen, stall)))
         return Finding(
             "fail", _summary(record, bad), names, min(stall.begun for stall in bad), lines, numbers
         )
@@ -107,6 +109,15 @@ def judge(record: Record, parameters: Parameters) -> Finding:
     if unknown:
         return Finding("inconclusive", unknown, (), None, lines, numbers)
     return Finding("pass", _harmless(stalls), (), None, lines, numbers)
+
+
+def _concerned(seen: Heights, stall: Stall) -> Sequence[str]:
+    """Return who stood still: of a whole net all that ran at its end, the highest first."""
+    if stall.node:
+        return [stall.node]
+    place = bisect_left(seen.times, stall.ended)
+    ran = {name: height for name, row in seen.nodes.items() if (height := row[place]) is not None}
+    return sorted(ran, key=lambda name: -ran[name])
 
 
 def _harmless(stalls: Sequence[Stall]) -> str:
@@ -150,7 +161,7 @@ def _watched_too_shortly(record: Record, seen: Heights, parameters: Parameters) 
         return ""
     return (
         f"{shorten(behind)} was still behind when the record ended, {format_duration(round(seconds))} after the "
-        "last fault, which is less than the window: `observe` must be longer"
+        "heal, which is less than the window: `observe` must be longer"
     )
 
 

@@ -33,6 +33,11 @@ class Making(making.Making):
         return [row for row in super()._rows() if not self.unseen(row.at - BEGUN)]
 
 
+def exited(height: int | None = None) -> Sampled:
+    """Return a look at a node that has ended; earlier versions went on writing down its last height."""
+    return {"state": "exited", "pid": 0, "height": height}
+
+
 def found(record: Record, check: str, **parameters: Any) -> Finding:
     """Ask a check, with its parameters as a fault plan has them."""
     one = CHECKS[check]
@@ -48,6 +53,7 @@ __all__ = [
     "TIMELINE",
     "Making",
     "Sampled",
+    "exited",
     "found",
     "healthy",
 ]

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from records import BEGUN, Making, Sampled, found, healthy
+from records import BEGUN, Making, Sampled, exited, found, healthy
 
 from stressnet.checks.verdict import judge
 from stressnet.faults.presence import Presence
@@ -231,6 +231,125 @@ def test_a_step_that_was_not_done_gives_no_verdict(making: Making, event: str) -
     making.event(50, event, step="cut", why="height 100 did not come")
     finding = found(making.made(), "faults_achieved")
     assert (finding.outcome, finding.summary) == ("inconclusive", "cut: height 100 did not come")
+
+
+def load(making: Making, *answered: int, begun: float = 30, ended: float | None = 40, why: str = "") -> None:
+    """Call us-1, us-2, … fifty times each; so many calls of each are answered, and why the others are not."""
+    nodes = [f"us-{number}" for number in range(1, len(answered) + 1)]
+    making.event(begun, "load on", step="users", nodes=nodes, for_s=10)
+    calls = {
+        node: {"sent": 50, "answered": count, "failed": {why: 50 - count} if count < 50 else {}}
+        for node, count in zip(nodes, answered, strict=True)
+    }
+    if ended:
+        making.event(ended, "load over", step="users", calls=calls)
+
+
+def test_a_load_that_some_calls_were_answered_of_is_as_asked(making: Making) -> None:
+    """What becomes of the others is for the checks of the plan."""
+    load(making, 0, 1, why="us-1:8545: Connection refused")
+    assert found(making.made(), "faults_achieved").outcome == "pass"
+
+
+def test_a_load_that_nobody_answered_gives_no_verdict(making: Making) -> None:
+    """A wrong port or method: nodes had nothing to bear, whatever other checks say of them."""
+    load(making, 0, 0, why="us-1:8545: Connection refused")
+    finding = found(making.made(), "faults_achieved")
+    assert (finding.outcome, finding.numbers["not_answered"]) == ("inconclusive", 1)
+    assert (
+        finding.summary == "users: none of 100 calls of its load was answered: us-1:8545: Connection refused"
+    )
+
+
+def test_a_load_without_an_end_gives_no_verdict(making: Making) -> None:
+    """While the run goes on, it goes on too."""
+    load(making, 50, ended=None)
+    finding = found(making.made(), "faults_achieved")
+    assert finding.outcome == "inconclusive"
+    assert finding.summary == "users: nobody knows what became of the calls of its load"
+    making.fault("kill", 30, 60, nodes=["us-1"], layer="node", at_heal=Presence())
+    assert found(making.made(), "faults_achieved").outcome == "inconclusive"
+    making.phases(settle=0, baseline=10, timeline=20)
+    assert found(making.made(), "faults_achieved").outcome == "pass"
+
+
+def test_a_load_that_was_taken_up_again_has_an_end(making: Making) -> None:
+    load(making, 50, ended=None)
+    load(making, 50, begun=35)
+    assert found(making.made(), "faults_achieved").outcome == "pass"
+
+
+def test_who_was_kept_from_it_need_not_answer(making: Making) -> None:
+    """By the plan, for most of the time; it is told all the same."""
+    load(making, 0, why="TimeoutError")
+    making.fault("kill", 30, 36, nodes=["us-1"], layer="node", at_heal=Presence())
+    finding = found(making.made(), "faults_achieved")
+    assert (finding.outcome, finding.lines[-1]) == (
+        "pass",
+        "users: none of 50 calls of its load was answered: TimeoutError",
+    )
+
+
+@pytest.mark.parametrize(
+    ("kind", "nodes", "links", "ended", "outcome"),
+    [
+        ("partition", [], [("us-1", "us-2")], 40, "pass"),
+        ("latency", [], [("us-1", "us-2")], 40, "inconclusive"),
+        ("partition", [], [("us-2", "us-3")], 40, "inconclusive"),
+        ("pause", ["us-1"], [], 40, "pass"),
+        ("pause", ["us-1"], [], 34, "inconclusive"),
+        ("pause", ["us-2"], [], 40, "inconclusive"),
+    ],
+)
+def test_a_fault_excuses_silence_where_it_can_be_the_cause(
+    making: Making,
+    kind: str,
+    nodes: list[str],
+    links: list[tuple[str, str]],
+    ended: float,
+    outcome: str,
+) -> None:
+    """Calls take no link: a slow one keeps nobody from answering, but who is cut off may have nothing to answer."""
+    load(making, 0, why="TimeoutError")
+    states = [(31, "achieved", AS_ASKED)]
+    making.fault(kind, 30, ended, nodes=nodes, links=links, states=states, at_heal=Presence())
+    assert found(making.made(), "faults_achieved").outcome == outcome
+
+
+def test_one_who_could_have_answered_is_enough_for_no_verdict(making: Making) -> None:
+    load(making, 0, 0, why="TimeoutError")
+    making.fault("kill", 30, 40, nodes=["us-1"], layer="node", at_heal=Presence())
+    assert found(making.made(), "faults_achieved").outcome == "inconclusive"
+
+
+def test_a_load_that_nodes_died_of_did_its_work(making: Making) -> None:
+    """That they have ended is their own doing, and for other checks to say."""
+    load(making, 0, why="us-1:8545: Connection refused")
+    making.looks["us-1"] = lambda at: healthy(at) if at < 31 else exited()
+    verdict = judge(
+        making.made(), [{"name": "recovery", "check": "recovery", "parameters": {"within": "20s"}}]
+    )
+    assert (verdict.outcome, verdict.failed) == ("fail", ("recovery",))
+
+
+def test_a_load_that_nodes_hang_of_did_its_work(making: Making) -> None:
+    """A node that does not tell its height any more either answers nobody."""
+    load(making, 0, why="TimeoutError")
+    making.looks["us-1"] = lambda at: healthy(at) if at < 34 else {"height": None}
+    assert found(making.made(), "faults_achieved").outcome == "pass"
+    making.looks["us-1"] = lambda at: healthy(at) if at < 36 else {"height": None}
+    assert found(making.made(), "faults_achieved").outcome == "inconclusive"
+
+
+def test_a_load_that_nobody_looked_at_has_no_excuse(making: Making) -> None:
+    load(making, 0, begun=30.1, ended=30.4, why="us-1:8545: Connection refused")
+    assert found(making.made(), "faults_achieved").outcome == "inconclusive"
+
+
+def test_who_was_not_there_yet_could_not_be_asked(making: Making) -> None:
+    load(making, 0, why="us-1:8545: Connection refused")
+    making.looks["us-1"] = lambda at: healthy(at) if at > 50 else {"state": "waiting", "pid": 0, "starts": 0}
+    assert found(making.made(), "faults_achieved").outcome == "inconclusive"
 
 
 def link(bypassed: int) -> LinkSample:

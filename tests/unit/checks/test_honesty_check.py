@@ -238,7 +238,7 @@ def test_answers_are_written_as_they_come(making: Making, monkeypatch: pytest.Mo
         return {"us-1": turns == 2, "us-2": ValueError("no answer")}
 
     with suppress(asyncio.CancelledError):
-        asyncio.run(answers.keep_asking(making.plan, None, making.path, ask))  # type: ignore[arg-type]
+        asyncio.run(answers.keep_asking(making.plan, None, making.path, None, ask))  # type: ignore[arg-type]
     lines = [json.loads(line) for line in (making.path / "answers.jsonl").read_text().splitlines()]
     assert [(one["node"], one["in_sync"]) for one in lines] == [("us-1", True), ("us-1", False)]
 
@@ -248,4 +248,4 @@ def test_nodes_that_cannot_be_asked_are_not(making: Making) -> None:
         raise AssertionError
 
     making.plan = replace(making.plan, nodes=tuple(replace(node, in_sync=None) for node in making.plan.nodes))
-    asyncio.run(answers.keep_asking(making.plan, None, making.path, ask))  # type: ignore[arg-type]
+    asyncio.run(answers.keep_asking(making.plan, None, making.path, None, ask))  # type: ignore[arg-type]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from records import Making, Sampled, found, healthy
+from records import Making, Sampled, exited, found, healthy
 
 
 def back_at(second: float) -> object:
@@ -63,6 +63,22 @@ def test_who_has_ended_has_not_recovered(making: Making) -> None:
     finding = found(making.made(), "recovery", within="20s")
     assert (finding.outcome, finding.nodes) == ("fail", ("us-2",))
     assert finding.lines[0].startswith("us-2: has exited")
+
+
+@pytest.mark.parametrize("height", [None, 60])
+def test_a_net_that_has_ended_has_not_recovered(making: Making, height: int | None) -> None:
+    """Though nobody is left to say a height."""
+    for name in making.looks:
+        making.looks[name] = lambda at: healthy(at) if at < 30 else exited(height)
+    finding = found(making.made(), "recovery", within="20s")
+    assert (finding.outcome, finding.nodes) == ("fail", ("us-1", "us-2", "us-3"))
+    assert finding.lines[0].startswith("us-1: has exited")
+
+
+def test_who_ended_before_it_said_a_height_has_not_recovered(making: Making) -> None:
+    for name in making.looks:
+        making.looks[name] = lambda _: exited()
+    assert found(making.made(), "recovery", within="20s").outcome == "fail"
 
 
 def test_who_was_watched_for_less_than_the_time_gives_no_verdict(making: Making) -> None:

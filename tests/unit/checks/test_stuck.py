@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
-from records import BEGUN, END, Making, Sampled, found, healthy
+from records import BEGUN, END, Making, Sampled, exited, found, healthy
 
 WINDOW = "12s"
 Look = Callable[[float], Sampled]
@@ -56,12 +56,29 @@ def test_who_had_a_peer_in_the_window_is_not_starved(making: Making) -> None:
 
 
 def test_a_net_that_gains_nothing_has_halted(making: Making) -> None:
+    """All that ran are named, the highest first: of some of them there will be evidence."""
+    for name, behind in (("us-1", 2), ("us-2", 0), ("us-3", 1)):
+        making.looks[name] = lambda at, behind=behind: {"height": min(140, int(2 * at)) - behind}
+    finding = found(making.made(), "stuck", window=WINDOW)
+    assert (finding.outcome, finding.nodes) == ("fail", ("us-2", "us-3", "us-1"))
+    assert finding.summary.startswith("the whole net halted at height 140 from ")
+    assert finding.numbers["stalls"][0]["over"] is False
+
+
+def test_who_had_ended_is_not_of_a_net_that_halts(making: Making) -> None:
     for name in making.looks:
         making.looks[name] = lambda at: {"height": min(140, int(2 * at))}
+    making.looks["us-2"] = lambda at: healthy(at) if at < 50 else exited(100)
+    assert found(making.made(), "stuck", window=WINDOW).nodes == ("us-1", "us-3")
+
+
+def test_who_is_stuck_in_a_net_that_halts_comes_first(making: Making) -> None:
+    making.looks["us-3"] = stands(30.0)
+    for name in ("us-1", "us-2"):
+        making.looks[name] = lambda at: {"height": min(140, int(2 * at))}
     finding = found(making.made(), "stuck", window=WINDOW)
-    assert finding.outcome == "fail"
-    assert "halted at height 140" in finding.summary
-    assert finding.numbers["stalls"][0]["over"] is False
+    assert finding.nodes == ("us-3", "us-1", "us-2")
+    assert finding.summary.startswith("us-3 is stuck (sticky): ")
 
 
 def test_a_net_that_never_makes_a_block_has_halted(making: Making) -> None:
@@ -187,7 +204,7 @@ def test_who_starts_late_and_catches_up_is_not_stuck(making: Making) -> None:
 
 
 def test_who_ends_was_not_stuck(making: Making) -> None:
-    making.looks["us-2"] = lambda at: healthy(at) if at < 70 else {"state": "exited", "pid": 0, "height": 140}
+    making.looks["us-2"] = lambda at: healthy(at) if at < 70 else exited(140)
     assert sorts(making) == []
 
 
