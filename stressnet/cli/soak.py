@@ -50,8 +50,9 @@ def command(
 ) -> None:
     """Bring up the net of a fault PLAN, and do its timeline again and again until the time is up.
 
-    The round that is being done then is done to its end. Exit codes: 0 pass, 1 a round failed, 2 inconclusive, 254 bad
-    input, 255 the harness failed. Ctrl-C heals all faults, judges what there is and takes the net down.
+    The round that is being done then is done to its end. Exit codes: 0 pass, 1 a round failed or the night as a whole,
+    2 inconclusive, 254 bad input, 255 the harness failed. Ctrl-C heals all faults, judges what there is and takes the
+    net down.
     """
     from stressnet.cli.soak_screen import SoakScreen, finish
     from stressnet.cli.told import run_until_told

@@ -16,8 +16,10 @@ from stressnet.cli.streams import to_nobody
 from stressnet.cli.terminal import Steps, print_json
 from stressnet.engine.run.phases import View
 from stressnet.engine.run.scenario import Scenario
-from stressnet.engine.soak.amount import Amount
-from stressnet.engine.soak.folder import SUMMARY
+from stressnet.engine.soak.amount import Amount, last_good_night
+from stressnet.engine.soak.folder import SOAK
+from stressnet.engine.soak.summary import summary
+from stressnet.record import runs
 
 
 class SoakScreen:
@@ -74,8 +76,8 @@ def _heard_or_not(stream: TextIO) -> Iterator[None]:
 
 
 def finish(folder: Path, amount: Amount, *, as_json: bool) -> None:
-    """Print what a soak amounts to."""
-    text = (folder / SUMMARY).read_text(encoding="utf-8").rstrip()
+    """Print what a soak amounts to; on a disk that is full it may not stand."""
+    text = summary(folder, runs.read_json(folder / SOAK), amount, last_good_night(folder)).rstrip()
     with _heard_or_not(sys.stdout):
         if as_json:
             print_json({"soak": str(folder), **amount.to_raw()})

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -25,7 +24,8 @@ Wish = Callable[[Scenario], Order]
 def begun(load: Load, order_of: Wish, root: Path, *, resume: bool) -> Iterator[tuple[Path, Order]]:
     """Hold the folder of a soak, with what is to be done; one that was left is gone on with only if `resume`.
 
-    UsageError where another process does it, or where the plan has changed since it was begun.
+    How long, how often to say how it stands, and the budget are what is asked now. UsageError where another process
+    does it, or where the plan has changed since it was begun.
     """
     mark = unique_mark()
     order = order_of(_lasting(load(mark), order_of))
@@ -51,15 +51,9 @@ def _lasting(scenario: Scenario, order_of: Wish) -> Scenario:
 
 
 def _check_same(soak: Path, scenario: Scenario) -> None:
-    """What was begun with one net and one timeline is not gone on with with another."""
-    night = soak / folders.NIGHT
-    if not (night / runs.RUN).exists():
-        return
-    before = json.loads((night / runs.PLAN).read_text(encoding="utf-8"))
-    now = json.loads(scenario.plan.to_json())
-    same = {**before, "ttl_s": 0} == {**now, "ttl_s": 0}
-    if not same or runs.read_json(soak / folders.SOAK).get("asked") != asked_digest(scenario):
+    """What was begun with one fault plan is not gone on with with another."""
+    if runs.read_json(soak / folders.SOAK).get("asked") != asked_digest(scenario):
         raise UsageError(
-            f"the fault plan, its topology or its options have changed since {soak} was begun",
-            hints=("without --resume a new soak begins",),
+            f"the fault plan, its topology, --set, --seed, --kinds or --backend have changed since {soak} was begun",
+            hints=("--for, --every and --budget may change", "without --resume a new soak begins"),
         )

@@ -43,6 +43,8 @@ class Budget:
         self._need = 0
         self._before = -1
         """What the rounds that are over take; below 0: not measured yet."""
+        self._latest = 0
+        """The latest round that counts there."""
         self._one_by_one = RLock()
         self.full = False
         """Whether there was something for which no room could be made."""
@@ -86,12 +88,17 @@ class Budget:
         return fits
 
     def settle(self, number: int, first_failure: int) -> None:
-        """Thin what need not be whole any more, now that a round is over; the first that failed stays whole."""
+        """Thin what need not be whole any more, now that a round is over; the first that failed stays whole.
+
+        May be done again for the same round, which counts once.
+        """
         with self._one_by_one:
             self._current, self._first = number, first_failure
             self._measure()
-            self._need = self._size(number)
-            self._before += self._need
+            if number != self._latest:
+                self._need = self._size(number)
+                self._before += self._need
+                self._latest = number
             self._current = 0
             for one in self._not_kept(self._whole()):
                 self._change(one, thin.thin_round)
@@ -108,10 +115,12 @@ class Budget:
         return thin.size(round_folder(self._folder, number), shared=False) if number else 0
 
     def _change(self, number: int, action: Callable[[Path], object]) -> None:
-        """Do something to a round that is over, and see what it takes then."""
+        """Do something to a round that is over, and see what it takes then, also where that was done in part."""
         before = self._size(number)
-        action(round_folder(self._folder, number))
-        self._before += self._size(number) - before
+        try:
+            action(round_folder(self._folder, number))
+        finally:
+            self._before += self._size(number) - before
 
     def _others(self) -> list[int]:
         return [one for one in kept_rounds(self._folder) if one != self._current]

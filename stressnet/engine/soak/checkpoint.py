@@ -33,10 +33,12 @@ class Checkpoint:
     """Unix time when that round began; 0: none is being done."""
     nets: int = 0
     """How many nets there have been."""
+    settled: bool = False
+    """Whether the latest of them has been seen to settle: a round on it came to its baseline."""
     tally: Tally = Tally()  # noqa: RUF009  # it is frozen
     ended: str = ""
-    """"": it goes on, or nobody does it; time: its time is up; interrupted, or net, which could not be had any more: it
-    can be gone on with."""
+    """"": it goes on, or nobody does it; time: its time is up; interrupted, or net or disk, which could not be had any
+    more: it can be gone on with."""
     notes: tuple[str, ...] = ()
 
     def noting(self, words: str) -> Checkpoint:

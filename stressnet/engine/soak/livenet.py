@@ -24,7 +24,7 @@ from stressnet.record.journal import RunJournal
 MARGIN_S = 1800.0
 """How much longer than asked a net may live: time in which nobody does the soak."""
 _SETTLE_S = 30.0
-"""How long a net that is up already may take to settle: time-outs of plans are long because nets have to start."""
+"""How long a net that has settled before may take to: time-outs of plans are long because nets have to start."""
 
 
 def round_s(scenario: Scenario) -> float:
@@ -67,25 +67,27 @@ class LivePlace:
         """Heal all faults that are on: those of a round that was cut short."""
         await heal(self._backend, [], everything=True)
 
-    async def do(self, scenario: Scenario, path: Path, limits: Limits, *, fresh: bool) -> None:
+    async def do(self, scenario: Scenario, path: Path, limits: Limits, *, fresh: bool, settled: bool) -> None:
         """Do a round; a net that does not answer any more is noted as what stopped it."""
+        if settled:
+            settling = replace(scenario.settling, timeout_s=min(_SETTLE_S, scenario.settling.timeout_s))
+            scenario = replace(scenario, settling=settling)
         with closing(RunJournal(path / runs.JOURNAL)) as journal:
             before = None
             if not fresh:
-                settling = replace(scenario.settling, timeout_s=min(_SETTLE_S, scenario.settling.timeout_s))
-                scenario = replace(scenario, settling=settling)
                 try:
-                    before = await self._before([node.name for node in scenario.plan.nodes])
+                    before = await self._before([node.name for node in scenario.plan.nodes], settled)
                 except StressnetError as error:
                     journal.note("stopped", why=error.message)
                     journal.note("phase", phase="over")
                     return
             await live(scenario, self._backend, path, journal, self._screen, before=before, limits=limits)
 
-    async def _before(self, names: Sequence[str]) -> Before:
+    async def _before(self, names: Sequence[str], settled: bool) -> Before:
         links = (await look_at_links(self._backend)).links
         bypassed = {f"{one.source} > {one.target}": one.bypassed for one in links if one.bypassed}
-        return Before(time.time(), {name: self._backend.log_end(name) for name in names}, bypassed)
+        logs = {name: self._backend.log_end(name) for name in names}
+        return Before(time.time(), logs, bypassed, settled)
 
     async def remove(self) -> None:
         """Take the net down, with what its nodes keep."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from stressnet.engine.run.scenario import Scenario
@@ -31,8 +31,15 @@ class Order:
 
 
 def asked_digest(scenario: Scenario) -> str:
-    """Return what tells one timeline with its checks from another."""
-    asked = [scenario.timeline.to_raw(), list(scenario.checks)]
+    """Return what tells one soak from another: all that its rounds do, ask and keep, but not how long its net lives."""
+    asked = {
+        "plan": json.loads(replace(scenario.plan, ttl_s=0).to_json()),
+        "settling": asdict(scenario.settling),
+        "timeline": scenario.timeline.to_raw(),
+        "checks": scenario.checks,
+        "capture_bytes": scenario.capture_bytes,
+        "expected": scenario.expected.to_raw(),
+    }
     return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
 
 

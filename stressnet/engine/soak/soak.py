@@ -10,23 +10,24 @@ from collections.abc import Callable
 from contextlib import closing, suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from stressnet.checks.verdict import Verdict, judge
-from stressnet.engine.ending import to_its_end
+from stressnet.engine.ending import undisturbed
 from stressnet.engine.run.phases import Limits
 from stressnet.engine.run.scenario import Scenario
 from stressnet.engine.run.stages import write_down
 from stressnet.engine.soak import checkpoint, thin
 from stressnet.engine.soak.amount import Amount, last_good_night, weigh
 from stressnet.engine.soak.budget import Budget
+from stressnet.engine.soak.checkpoint import Checkpoint
 from stressnet.engine.soak.figures import Change, changes
 from stressnet.engine.soak.folder import LINES, SOAK, SUMMARY, new_round, round_folder
 from stressnet.engine.soak.night import Night
 from stressnet.engine.soak.order import Order
 from stressnet.engine.soak.rounds import Round, append, failure_of
 from stressnet.engine.soak.summary import again, span, summary, utc
-from stressnet.errors import StressnetError
+from stressnet.errors import StressnetError, UsageError
 from stressnet.record import runs
 from stressnet.record.journal import RunJournal
 from stressnet.record.record import Record
@@ -34,7 +35,13 @@ from stressnet.record.samples import Samples
 from stressnet.spec.units import format_size
 
 _TRIES, _TRY_AGAIN_S = 3, 60.0
-"""How often in a row a net may fail to come up, once one has, may not be found, and a round not be closed."""
+"""How often in a row a net may fail to come up, once one has, may not be found, and something not be written."""
+
+T = TypeVar("T")
+
+
+class _Unwritten(StressnetError):
+    """Something could not be written, however often that was tried."""
 
 
 class Place(Protocol):
@@ -49,8 +56,12 @@ class Place(Protocol):
     async def calm(self) -> None:
         """Heal whatever faults are on."""
 
-    async def do(self, scenario: Scenario, path: Path, limits: Limits, *, fresh: bool) -> None:
-        """Do a round, from a net that is up to a record that is complete; what interrupts is noted there."""
+    async def do(self, scenario: Scenario, path: Path, limits: Limits, *, fresh: bool, settled: bool) -> None:
+        """Do a round, from a net that is up to a record that is complete; what interrupts is noted there.
+
+        `fresh`: nothing has been done to the net yet. `settled`: it has been seen to settle, so that a round goes on
+        also where it does not any more.
+        """
 
     async def remove(self) -> None:
         """Take the net down."""
@@ -93,38 +104,69 @@ class Soak:
         """Go on to the end; cancelling ends it in order: healed, judged, taken down."""
         ended = "interrupted"
         self._night.begin(replace(self._order.asked, command=tuple(self._order.words())))
-        self._take_up()
         self._begun = asyncio.get_running_loop().time()
         ticking = asyncio.create_task(self._tick())
         try:
+            await self._take_up()
             ended = await self._rounds()
         except asyncio.CancelledError:
             self._note("interrupted")
-        except StressnetError as error:
+        except (StressnetError, OSError) as error:
             if not self._state.nets:
                 raise
-            ended = "net"
+            ended = "disk" if isinstance(error, _Unwritten) else "net"
             self._note(f"given up: {_first_line(error)}")
         finally:
             ticking.cancel()
             await asyncio.gather(ticking, return_exceptions=True)
             await self._remove()
-        self._state = replace(self._state, ended=ended)
-        with self._budget.alone():
-            return self._end()
+        self._state = replace(self._state, ended=ended, soaked_s=self.soaked_s)
+        return await self._end()
 
-    def _end(self) -> Amount:
+    async def _end(self) -> Amount:
+        """Write what it amounts to; where that cannot be done, the soak has not ended and can be gone on with."""
+        try:
+            return await self._written("what it amounts to", self._write_end)
+        except _Unwritten as error:
+            self._note(_first_line(error))
+        except asyncio.CancelledError:  # who is told to stop waits for no disk
+            self._note("interrupted")
+        self._state = replace(self._state, ended="disk")
+        return self._amount()
+
+    def _write_end(self) -> Amount:
+        if self._state.begun_at:
+            # Once more; where that fails there is a verdict without it.
+            with suppress(OSError, sqlite3.Error, StressnetError):
+                path = round_folder(self._folder, self._state.number)
+                self._close(path, cut_short=self._is_told_to_stop())
         if self._state.ended == "time":
             self._night.end()
-        self._save()
         self._read_night()
-        return self._write(self._night.judge())
+        amount = self._write(self._night.judge())
+        self._save()
+        return amount
+
+    async def _written(self, what: str, write: Callable[[], T]) -> T:
+        """Return what comes of writing something, which is tried again where a disk is full for a while.
+
+        _Unwritten where it stays so, or where there is no time to wait.
+        """
+        for left in reversed(range(_TRIES)):
+            try:
+                with self._budget.alone():
+                    return write()
+            except (OSError, sqlite3.Error) as error:
+                if not left or self._is_told_to_stop():
+                    raise _Unwritten(f"{what} could not be written: {error}") from error
+                self._note(f"{what} is written later: {error}")
+                await asyncio.sleep(_TRY_AGAIN_S)
+        raise AssertionError("the last try returns or raises")
 
     async def _remove(self) -> None:
         """Take the net down; where that fails there is a verdict all the same, and who reads it must know."""
         try:
-            with suppress(asyncio.CancelledError):  # who is told to stop is at its end then
-                await to_its_end(self._place.remove())
+            await undisturbed(self._place.remove())  # who is told to stop is at its end then
         except StressnetError as error:
             net = self._order.scenario.plan.net
             self._note(f"the net was not taken down, `stressnet down {net}` does it: {_first_line(error)}")
@@ -149,7 +191,7 @@ class Soak:
         for left in reversed(range(_TRIES)):
             try:
                 return await self._place.find()
-            except StressnetError as error:
+            except (StressnetError, OSError) as error:
                 if not left or not self._state.nets:
                     raise
                 self._note(f"nobody says whether the net is up: {_first_line(error)}")
@@ -164,10 +206,12 @@ class Soak:
         """Bring a net up, not only the first; tell whether that went well at last."""
         if self._state.nets:
             self._note(f"the net was gone after round {self._state.number}; a new one was made")
+        if self._state.settled:  # written before there is one, else a kill would let it pass for the old one
+            await self._written("the checkpoint", lambda: self._save(replace(self._state, settled=False)))
         for left in reversed(range(_TRIES)):
             try:
                 await self._place.make()
-            except StressnetError as error:
+            except (StressnetError, OSError) as error:
                 if not self._state.nets:
                     raise
                 self._note(f"the net did not come up: {_first_line(error)}")
@@ -183,39 +227,34 @@ class Soak:
     async def _round(self, *, fresh: bool) -> None:
         number = self._state.number + 1
         scenario = self._order.scenario.of_round(number)
-        self._state = replace(self._state, number=number, seed=scenario.seed, begun_at=self._now())
-        self._save()
-        self._budget.begin(number)
-        path = new_round(self._folder, number)
-        self._write_down(scenario, path, number)
+        path = await self._written(f"round {number}", lambda: self._begin(scenario, number))
         limits = Limits(self._budget.room, self._budget.log_bytes(len(scenario.plan.nodes)))
+        why = ""
         try:
             if not fresh:
                 # What a round asked for too late, or a controller before it died, may have come since.
                 await self._place.calm()
-            await self._place.do(scenario, path, limits, fresh=fresh)
+            await self._place.do(scenario, path, limits, fresh=fresh, settled=self._state.settled)
         except asyncio.CancelledError:  # before there was anything to heal
-            _stop(path, "interrupted", self._now())
+            why = "interrupted"
         except (StressnetError, OSError, sqlite3.Error) as error:
             # Such as an agent that ends while it is spoken to, or a disk that is full for a moment.
-            _stop(path, str(error) or type(error).__name__, self._now())
-        for left in reversed(range(_TRIES)):
-            try:
-                with self._budget.alone():
-                    self._close(path, cut_short=self._is_told_to_stop())
-            except (OSError, sqlite3.Error) as error:  # a disk that is full for a while
-                if not left:
-                    raise StressnetError(f"round {number} could not be closed: {error}") from error
-                self._note(f"round {number} is closed later: {error}")
-                await asyncio.sleep(_TRY_AGAIN_S)
-            else:
-                return
+            why = str(error) or type(error).__name__
+        at = self._now()
+        if why:
+            await self._written(f"round {number}", lambda: _stop(path, why, at))
+        await self._written(f"round {number}", lambda: self._close(path, cut_short=self._is_told_to_stop()))
 
-    def _write_down(self, scenario: Scenario, path: Path, number: int) -> None:
+    def _begin(self, scenario: Scenario, number: int) -> Path:
+        """Make the record of a round, and then let the checkpoint say that it is being done; return the record."""
+        self._budget.begin(number)
+        path = new_round(self._folder, number)
         words = again({"command": self._order.asked.command}, number)
         write_down(path, scenario, replace(self._order.asked, command=tuple(words)))
         for name in (runs.PLAN, runs.SOURCE):
             thin.share(path / name, self._night.path / name)
+        self._save(replace(self._state, number=number, seed=scenario.seed, begun_at=self._now()))
+        return path
 
     def _close(self, path: Path, *, cut_short: bool) -> None:
         """Judge a round, and keep what is to be kept of it. After a kill, or an error, it is done again."""
@@ -223,11 +262,10 @@ class Soak:
         verdict = judge(record, self._order.scenario.checks)
         runs.write_json(path / runs.VERDICT, verdict.to_raw())
         if self._state.begun_at:  # else it is counted, and only what comes after that is done again
-            one = self._line(verdict, record, cut_short=cut_short)
+            one = self._line(verdict, record, cut_short=cut_short and bool(record.incomplete))
             self._night.take_in(path, one)
-            self._add(one)
-        else:
-            self._save()
+            self._add(one, settled="baseline" in record.phases)
+        self._save()
         first = self._state.tally.first_failure
         self._budget.settle(self._state.number, first.number if first else 0)
         if self._budget.full and not self._told_full:
@@ -255,42 +293,51 @@ class Soak:
             failure=failure_of(record, verdict),
         )
 
-    def _add(self, one: Round) -> None:
+    def _add(self, one: Round, *, settled: bool = False) -> None:
+        """Count a round; `settled`: its net has come to a baseline."""
         append(self._folder / LINES, one)
-        self._state = replace(self._state, begun_at=0.0, tally=self._state.tally.with_round(one))
-        self._save()
+        self._state = replace(
+            self._state,
+            begun_at=0.0,
+            tally=self._state.tally.with_round(one),
+            settled=self._state.settled or settled,
+        )
         took = span(one.ended_at - one.begun_at)
         self._say(f"round {one.number}  {one.outcome}  {took}  {one.reason}")
 
     # Going on with what another process has begun.
 
-    def _take_up(self) -> None:
+    async def _take_up(self) -> None:
         """Judge the round that was being done when its controller died as it is; it is inconclusive."""
         if not self._state.begun_at:
             return
         number = self._state.number
-        path = round_folder(self._folder, number)
         self._note(f"round {number} was cut short by the death of its controller")
-        if (path / runs.RUN).exists():
-            self._close_as_it_is(path)
+        try:
+            record = Record(round_folder(self._folder, number))
+        except UsageError:  # torn, or there is none yet
+            await self._written(f"round {number}", self._close_unrecorded)
         else:
-            self._add_unrecorded(number)
+            await self._close_as_it_is(record)
 
-    def _close_as_it_is(self, path: Path) -> None:
-        died_at = max(Record(path).now, self._state.begun_at)
-        _stop(path, "its controller died", died_at)
-        if (path / runs.SAMPLES).exists():
-            with suppress(Exception):  # torn as it may be
-                Samples(path / runs.SAMPLES, "").close(alone=True)
+    async def _close_as_it_is(self, record: Record) -> None:
+        path, died_at = record.path, max(record.now, self._state.begun_at)
         last = self._state.tally.last
         before_s = last.soaked_s if last else 0.0
         self._before_s = max(self._before_s, before_s + died_at - self._state.begun_at)
-        self._close(path, cut_short=True)
+        await self._written(f"round {path.name}", lambda: _stop(path, "its controller died", died_at))
+        if (path / runs.SAMPLES).exists():
+            with suppress(Exception):  # torn as it may be
+                Samples(path / runs.SAMPLES, "").close(alone=True)
+        await self._written(f"round {path.name}", lambda: self._close(path, cut_short=True))
 
-    def _add_unrecorded(self, number: int) -> None:
+    def _close_unrecorded(self) -> None:
         state, why = self._state, "the run is not complete: its controller died"
-        at = state.begun_at
-        self._add(Round(number, state.seed, state.nets, at, at, self.soaked_s, "inconclusive", why, True))
+        if at := state.begun_at:
+            self._add(
+                Round(state.number, state.seed, state.nets, at, at, self.soaked_s, "inconclusive", why, True)
+            )
+        self._save()
 
     # What is written while it goes on.
 
@@ -311,26 +358,32 @@ class Soak:
         self._state = self._state.noting(f"{utc(self._now())}: {words}")
         self._say(words)
 
-    def _save(self) -> None:
-        self._state = replace(self._state, soaked_s=self.soaked_s)
-        checkpoint.save(self._folder, self._state, self._now())
+    def _save(self, state: Checkpoint | None = None) -> None:
+        """Write how far it has come, or that it has come to another state, which is so only then."""
+        state = replace(state or self._state, soaked_s=self.soaked_s)
+        checkpoint.save(self._folder, state, self._now())
+        self._state = state
 
     def _read_night(self) -> None:
         """Read the figures of the night again: between rounds, and only now and then, because it gets long."""
         self._changes, self._changes_at = changes(Record(self._night.path)), self.soaked_s
 
     def _write(self, night: Verdict | None = None) -> Amount:
-        """Write what it amounts to so far, with the figures that were read last."""
-        outcome, reason = weigh(self._state, night)
-        amount = Amount(outcome, reason, self._state, self._changes, night)
+        """Write what it amounts to so far."""
+        amount = self._amount(night)
         runs.write_json(self._folder / runs.VERDICT, amount.to_raw())
         text = summary(self._folder, runs.read_json(self._folder / SOAK), amount, self._good)
         runs.write_text(self._folder / SUMMARY, text)
         return amount
 
+    def _amount(self, night: Verdict | None = None) -> Amount:
+        """Return what it amounts to so far, with the figures that were read last."""
+        outcome, reason = weigh(self._state, night)
+        return Amount(outcome, reason, self._state, self._changes, night)
 
-def _first_line(error: StressnetError) -> str:
-    return error.message.splitlines()[0].rstrip(":")
+
+def _first_line(error: StressnetError | OSError) -> str:
+    return str(error).splitlines()[0].rstrip(":") if str(error) else type(error).__name__
 
 
 def _stop(path: Path, why: str, at: float) -> None:

@@ -12,6 +12,7 @@ from stressnet.engine.soak.amount import Amount, GoodNight
 from stressnet.engine.soak.figures import Change
 from stressnet.engine.soak.folder import round_folder
 from stressnet.engine.soak.rounds import Round
+from stressnet.plan import shorten
 
 _ROWS = 20
 """Nodes that are shown at most: those whose memory grew most."""
@@ -61,7 +62,7 @@ def _failure(soak: Path, facts: Mapping[str, Any], one: Round) -> Iterator[str]:
     yield ""
     if found:
         moment = f" at {found.clock} of its timeline, {utc(found.at)}" if found.at is not None else ""
-        nodes = ", ".join(f"`{node}`" for node in found.nodes) or "the net"
+        nodes = shorten([f"`{node}`" for node in found.nodes]) or "the net"
         yield f"**First failure**: round {one.number}, check `{found.check}` on {nodes}{moment}: {found.summary}."
     else:
         yield f"**First failure**: round {one.number}: {one.reason}."

@@ -84,7 +84,7 @@ class AtOnce(ThreadPoolExecutor):
 
 
 class MemoryPlace:
-    """Where rounds are done to a net in memory. A test says what the nodes of each round reach."""
+    """Where rounds are done to a net in memory. A test says how each is: good (""), fail, broken, gone or unsettled."""
 
     def __init__(self, plan: Plan, bad: Callable[[int], str] = lambda _: "") -> None:
         self._plan = plan
@@ -92,10 +92,13 @@ class MemoryPlace:
         self.net: MemoryNet | None = None
         self.refuses = 0
         """So many times the net will not come up."""
+        self.refusal: Exception = StageError("it does not come up")
         self.unknown = 0
         """So many times nobody will say whether it is up."""
         self.stays = False
         """Whether it cannot be taken down."""
+        self.settle_s = 0.0
+        """How long the net takes to settle, or is waited for."""
         self.done: list[str] = []
         self.steps = 0
         self.log_bytes = 0
@@ -116,7 +119,7 @@ class MemoryPlace:
         self.done.append("make")
         if self.refuses:
             self.refuses -= 1
-            raise StageError("it does not come up")
+            raise self.refusal
         self.net = MemoryNet(self._plan)
         self.net.figures = (STANDS_STILL,)
 
@@ -129,29 +132,37 @@ class MemoryPlace:
             raise StageError("it does not go")
         self.net = None
 
-    async def do(self, scenario: Scenario, path: Path, limits: Limits, *, fresh: bool) -> None:
+    async def do(self, scenario: Scenario, path: Path, limits: Limits, *, fresh: bool, settled: bool) -> None:
         self.steps += 1
         self.done.append("fresh" if fresh else "again")
-        assert self.net is not None
         loop = asyncio.get_running_loop()
         begun = loop.time()
+        how = self._bad(int(path.name))
         with closing(RunJournal(path / runs.JOURNAL, lambda: (BEGUN + loop.time(), loop.time()))) as journal:
-            journal.note("phase", phase="timeline")
-            how = self._bad(int(path.name))
-            if how == "broken":
-                raise self.breaks
-            if how == "gone":
-                self.net = None
-                journal.note("stopped", why="there is no net")
-            else:
-                timeline = TimelineRun(scenario.timeline, self.net, journal, scenario.seed, _no_calls)
-                try:
-                    await timeline.run()
-                    journal.note("phase", phase="observe")
-                except asyncio.CancelledError:
-                    journal.note("stopped", why="interrupted")
+            try:
+                await self._phases(scenario, journal, how, settled=settled)
+            except asyncio.CancelledError:
+                journal.note("stopped", why="interrupted")
             journal.note("phase", phase="over")
-        self._sample(path, limits, begun, loop.time(), height=1 if how == "fail" else 10)
+        self._sample(path, limits, begun, loop.time(), height=1 if how in ("fail", "unsettled") else 10)
+
+    async def _phases(self, scenario: Scenario, journal: RunJournal, how: str, *, settled: bool) -> None:
+        assert self.net is not None
+        journal.note("phase", phase="settle")
+        await asyncio.sleep(self.settle_s)
+        if how == "unsettled" and not settled:
+            journal.note("stopped", why="us-1 had not reached height 8")
+            return
+        journal.note("phase", phase="baseline")
+        journal.note("phase", phase="timeline")
+        if how == "broken":
+            raise self.breaks
+        if how == "gone":
+            self.net = None
+            journal.note("stopped", why="there is no net")
+            return
+        await TimelineRun(scenario.timeline, self.net, journal, scenario.seed, _no_calls).run()
+        journal.note("phase", phase="observe")
 
     def _sample(self, path: Path, limits: Limits, begun: float, ended: float, height: int) -> None:
         rows = sample_rows(self._plan, begun, ended, self.row_count, height)

@@ -25,9 +25,9 @@ class Measured(MemoryPlace):
 
     most = 0
 
-    async def do(self, scenario: Scenario, path: Path, limits: Limits, *, fresh: bool) -> None:
+    async def do(self, scenario: Scenario, path: Path, limits: Limits, *, fresh: bool, settled: bool) -> None:
         self.measure(path)
-        await super().do(scenario, path, limits, fresh=fresh)
+        await super().do(scenario, path, limits, fresh=fresh, settled=settled)
         self.measure(path)
 
     def measure(self, path: Path) -> None:
@@ -99,6 +99,40 @@ def test_a_link_takes_no_more_than_itself(tmp_path: Path) -> None:
     assert thin.size(trial.folder / runs.LATEST) < 4096
     assert budget.room(5 << 20)
     assert kept_rounds(trial.folder) == [1, 2]
+
+
+@pytest.mark.parametrize("begun", [True, False])
+def test_a_round_that_is_settled_again_counts_once(tmp_path: Path, begun: bool) -> None:
+    """A close that failed behind it is done again, also of a round that another process began."""
+    trial = Trial(tmp_path)
+    budget = Budget(trial.folder, 32 << 20, lambda: 0.0)
+    if begun:
+        budget.begin(1)
+    logs = new_round(trial.folder, 1) / runs.LOGS
+    (logs / "us-1.log").write_bytes(b"x" * (10 << 20))
+    for _ in range(3):
+        budget.settle(1, 1)
+    assert budget.room(17 << 20)
+    assert thin.is_whole(round_folder(trial.folder, 1))
+
+
+def test_what_could_be_changed_in_part_only_counts_as_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a round that is thinned the logs may be gone before something fails."""
+    trial = Trial(tmp_path)
+    budget = Budget(trial.folder, 32 << 20, lambda: 0.0)
+    for number in (1, 2):
+        (new_round(trial.folder, number) / runs.LOGS / "us-1.log").write_bytes(b"x" * (10 << 20))
+
+    def fail(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(thin, "thin_samples", fail)
+    with pytest.raises(OSError, match="No space"):
+        budget.settle(1, 2)
+    assert budget.room(17 << 20)
+    assert [thin.is_whole(round_folder(trial.folder, number)) for number in (1, 2)] == [False, True]
 
 
 def test_while_somebody_has_the_folder_to_himself_nobody_makes_room(tmp_path: Path) -> None:

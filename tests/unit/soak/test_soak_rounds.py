@@ -13,7 +13,6 @@ import pytest
 from soaking import BEGUN, AtOnce, Trial, small_scenario
 
 from stressnet.engine.soak import checkpoint, thin
-from stressnet.engine.soak import soak as soaks
 from stressnet.engine.soak.amount import Amount
 from stressnet.engine.soak.folder import (
     LINES,
@@ -118,49 +117,6 @@ def test_a_round_in_which_something_breaks_says_nothing(tmp_path: Path, error: E
     assert amount.outcome == "pass"
 
 
-@pytest.mark.parametrize("name", ["append", "checkpoint.save"])
-def test_a_round_that_cannot_be_closed_is_closed_later(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
-) -> None:
-    """A disk that is full for two minutes costs no round, and none is counted twice."""
-    module, _, function = name.rpartition(".")
-    place = getattr(soaks, module) if module else soaks
-    real, failed = getattr(place, function), []
-
-    def once_full(*arguments: Any) -> None:
-        closing = function == "append" or not arguments[1].begun_at
-        if trial.place.done.count("again") == 2 and closing and len(failed) < 2:
-            failed.append(arguments)
-            raise OSError(28, "No space left on device")
-        real(*arguments)
-
-    monkeypatch.setattr(place, function, once_full)
-    trial = Trial(tmp_path)
-    amount = trial.run()
-    assert len(failed) == 2
-    assert amount.outcome == "pass"
-    numbers = [one.number for one in rounds(trial)]
-    assert numbers == list(range(1, len(numbers) + 1))
-    assert amount.checkpoint.tally.total == len(numbers)
-    assert ["is closed later" in note for note in amount.checkpoint.notes] == [True, True]
-
-
-def test_a_round_that_can_never_be_closed_ends_the_soak_in_order(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def full(*_: Any) -> None:
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(soaks, "append", full)
-    trial = Trial(tmp_path)
-    amount = trial.run()
-    assert amount.outcome == "inconclusive"
-    assert amount.checkpoint.notes[-1].endswith(
-        "round 1 could not be closed: [Errno 28] No space left on device"
-    )
-    assert trial.place.done[-1] == "remove"
-
-
 def test_a_net_that_never_comes_up_is_an_error_at_once(tmp_path: Path) -> None:
     """Nobody waits until morning to learn that a topology does not work."""
     trial = Trial(tmp_path)
@@ -170,10 +126,14 @@ def test_a_net_that_never_comes_up_is_an_error_at_once(tmp_path: Path) -> None:
     assert not rounds(trial)
 
 
-def test_a_net_that_does_not_come_up_again_is_tried_again(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "refusal", [StageError("it does not come up"), OSError(28, "No space left on device")]
+)
+def test_a_net_that_does_not_come_up_again_is_tried_again(tmp_path: Path, refusal: Exception) -> None:
     """Twice a minute's pause; the third time it is given up, and the soak can be gone on with."""
     for refusals, ended in ((2, "time"), (3, "net")):
         trial = Trial(tmp_path, bad=lambda number: "gone" if number == 2 else "")
+        trial.place.refusal = refusal
 
         async def refuse(_: Any, trial: Trial = trial, refusals: int = refusals) -> None:
             await asyncio.sleep(30)

@@ -10,11 +10,15 @@ from pathlib import Path
 
 import pytest
 
+from stressnet.engine.soak.folder import SOAK, SUMMARY
+from stressnet.record.runs import write_json
+
 PROGRAM = """
 import sys
 from pathlib import Path
-from unittest.mock import Mock
 from stressnet.cli.soak_screen import SoakScreen, finish
+from stressnet.engine.soak.amount import Amount
+from stressnet.engine.soak.checkpoint import Checkpoint
 
 folder, way = Path(sys.argv[1]), sys.argv[2]
 with SoakScreen() as screen:
@@ -27,14 +31,17 @@ with SoakScreen() as screen:
         screen.phase("settle", 0.0)
     print("from elsewhere", file=sys.stderr, flush=True)
     (folder / "done").touch()
-finish(folder, Mock(to_raw=lambda: {}), as_json=way == "json")
+amount = Amount("inconclusive", "nobody knows", Checkpoint(ended="time"), {}, None)
+finish(folder, amount, as_json=way == "json")
 sys.exit(2)
 """
 
 
 def begin(folder: Path, way: str, said_to: int) -> subprocess.Popen[bytes]:
     """Begin it in a session of its own, so that no signal tells it of a terminal that is gone."""
-    (folder / "summary.md").write_text("what it came to\n")
+    facts = {"name": "small", "variant": "", "for_s": 60.0, "begun_at": 0.0, "seed": 7, "backend": "netns"}
+    write_json(folder / SOAK, facts)
+    (folder / SUMMARY).write_text("## Soak of small: in progress\n")  # as a full disk leaves it
     return subprocess.Popen(
         [sys.executable, "-c", PROGRAM, str(folder), way],
         stdin=subprocess.PIPE,
@@ -75,4 +82,5 @@ def test_who_stays_hears_all(tmp_path: Path) -> None:
         lines = heard.read().decode().splitlines()
     said = [line.partition("  ")[2] for line in lines[:4]]
     assert said == ["at work", "round 0", "round 1", "round 2"]
-    assert lines[4:] == ["from elsewhere", "what it came to", "", f"record   {tmp_path}"]
+    assert lines[4:6] == ["from elsewhere", "## Soak of small: INCONCLUSIVE"]
+    assert lines[-1] == f"record   {tmp_path}"

@@ -47,7 +47,7 @@ class RealPlace(MemoryPlace):
         super().__init__(trial.scenario.plan)
         self._room = room
 
-    async def do(self, scenario: Scenario, path: Path, limits: Limits, *, fresh: bool) -> None:
+    async def do(self, scenario: Scenario, path: Path, limits: Limits, *, fresh: bool, settled: bool) -> None:
         self._room.waits = True
         try:
             await asyncio.to_thread(self._room.asked.wait, _PATIENCE_S)

@@ -12,17 +12,18 @@ import pytest
 from soaking import BEGUN, MemoryPlace, Trial, sample_rows, small_plan
 
 from stressnet.checks import registry, verdict
-from stressnet.checks.check import Check, Finding, Nothing
+from stressnet.checks.check import Check, Finding, Nothing, Outcome
+from stressnet.checks.verdict import Verdict
 from stressnet.engine.recheck import recheck
 from stressnet.engine.run.stages import Asked, write_down
 from stressnet.engine.soak import night as nights
-from stressnet.engine.soak.amount import last_good_night, weigh
+from stressnet.engine.soak.amount import Amount, last_good_night, weigh
 from stressnet.engine.soak.checkpoint import Checkpoint
 from stressnet.engine.soak.figures import changes
 from stressnet.engine.soak.folder import NIGHT, SUMMARY, new_soak
 from stressnet.engine.soak.order import write_order
-from stressnet.engine.soak.rounds import Round, Tally
-from stressnet.engine.soak.summary import span
+from stressnet.engine.soak.rounds import Failure, Round, Tally
+from stressnet.engine.soak.summary import span, summary
 from stressnet.record.record import Record
 from stressnet.record.rows import NodeSample
 from stressnet.record.samples import Samples, read
@@ -57,9 +58,39 @@ def test_a_soak_amounts_to_its_rounds(outcomes: list[str], ended: str, outcome: 
     assert weigh(Checkpoint(tally=tally_of(*outcomes), ended=ended), None)[0] == outcome
 
 
+@pytest.mark.parametrize(
+    ("outcomes", "ended", "of_the_night", "outcome"),
+    [
+        (["pass"] * 3, "time", "pass", "pass"),
+        (["pass"] * 3, "time", "inconclusive", "inconclusive"),
+        (["pass"] * 3, "time", "fail", "fail"),
+        (["pass"] * 3, "interrupted", "fail", "fail"),
+        (["pass", "fail"], "time", "inconclusive", "fail"),
+        (["cut"], "time", "pass", "inconclusive"),
+    ],
+)
+def test_a_soak_amounts_to_its_night_as_a_whole_too(
+    outcomes: list[str], ended: str, of_the_night: Outcome, outcome: str
+) -> None:
+    """It can fail, or say nothing, where no round did; but not pass where none did."""
+    night = Verdict(of_the_night, "growth: why", ())
+    found, reason = weigh(Checkpoint(tally=tally_of(*outcomes), ended=ended), night)
+    assert found == outcome
+    assert ("growth: why" in reason) == (of_the_night == outcome != "pass")
+
+
 def test_a_tally_is_read_as_it_was_written() -> None:
     tally = tally_of("pass", "fail", "inconclusive", "cut")
     assert Tally.from_raw(tally.to_raw()) == tally
+
+
+def test_a_failure_of_a_whole_net_names_the_first_and_the_last_of_its_nodes(tmp_path: Path) -> None:
+    failure = Failure("stuck", tuple(f"us-{number}" for number in range(1, 101)), None, "", "it halted")
+    first = Round(1, 1, 1, BEGUN, BEGUN + 60, 60.0, "fail", "why", failure=failure)
+    amount = Amount("fail", "why", Checkpoint(tally=Tally().with_round(first)), {}, None)
+    facts = {"name": "small", "variant": "", "for_s": 60.0, "begun_at": BEGUN, "seed": 7, "backend": "netns"}
+    facts["command"] = ["stressnet"]
+    assert "check `stuck` on `us-1` … `us-100`: it halted." in summary(tmp_path, facts, amount, None)
 
 
 def a_night(folder: Path, grown_mib: float) -> Record:
