@@ -17,7 +17,8 @@ from typing import Any
 from stressnet.faults.presence import Presence
 from stressnet.plan import Plan
 from stressnet.record import runs
-from stressnet.record.record import Event, Record
+from stressnet.record.clock import Event
+from stressnet.record.record import Record
 from stressnet.record.rows import HostSample, LinkSample, NodeSample
 from stressnet.record.samples import Samples
 

@@ -19,7 +19,9 @@ from stressnet.cli.options import json_option, record_argument
 )
 @click.option("--variant", help="Which variant of --plan. [default: the record's]")
 @click.option(
-    "--write", is_flag=True, help="Write verdict.json, junit.xml and report.html anew; the earlier verdict is kept."
+    "--write",
+    is_flag=True,
+    help="Write verdict.json, junit.xml and report.html anew; the earlier verdict is kept.",
 )
 @json_option
 def command(run: str, plan: Path | None, variant: str | None, write: bool, as_json: bool) -> None:

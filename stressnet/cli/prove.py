@@ -148,6 +148,7 @@ def _scenarios(plan: Path, variants: Sequence[str], runs: int, **how: Any) -> di
 
 async def _one_run(turn: Turn, scenario: Scenario, asked: Any, screen: ProveScreen, *, keep: bool) -> Done:
     from stressnet.checks.measures import busy, measures
+    from stressnet.cli.terminal import complain
     from stressnet.engine.prove import Done
     from stressnet.engine.run.stages import run
     from stressnet.errors import StressnetError
@@ -157,9 +158,12 @@ async def _one_run(turn: Turn, scenario: Scenario, asked: Any, screen: ProveScre
     begun = time.monotonic()
     with screen.of_run(turn) as shown:
         try:
-            path, verdict = await run(scenario, asked, shown)
+            ended = await run(scenario, asked, shown)
         except StressnetError as error:
             return Done(turn, "error", error.message, time.monotonic() - begun, (), shown.record, error)
+    path, verdict = ended.path, ended.verdict
+    if ended.left:
+        complain(ended.left.message, ended.left.hints)
     record = Record(path)
     took, used = measures(record), busy(record)
     useless = scenario.expected.met_by(verdict.outcome, verdict.failed) and not keep

@@ -37,6 +37,9 @@ def command(run: str, out: Path | None, show: bool, as_json: bool) -> None:
 
     if out is None and Path(run).is_file():
         out = Path(f"{Path(run).name.removesuffix(SUFFIX)}.html")
+    if out and out == out.with_suffix(".xml"):
+        said = f"{out} is where the JUnit XML goes; the page has another suffix, such as .html"
+        raise click.BadParameter(said, param_hint="--out")
     with opened(run) as path:
         page, junit = (out, out.with_suffix(".xml")) if out else (path / REPORT, path / JUNIT)
         _write(Record(path), page, junit)

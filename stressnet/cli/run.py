@@ -46,7 +46,7 @@ def command(
     judges what there is as inconclusive.
     """
     from stressnet.cli.run_screen import RunScreen
-    from stressnet.cli.terminal import print_json
+    from stressnet.cli.terminal import complain, print_json
     from stressnet.cli.told import run_until_told
     from stressnet.cli.verdict_text import print_verdict
     from stressnet.engine.run.scenario import load_scenarios, unique_mark
@@ -58,7 +58,7 @@ def command(
         raise click.UsageError("--resume goes on with what was asked for; only --keep and --json go with it")
     with RunScreen(quiet=as_json) as screen:
         if resume:
-            path, verdict = run_until_told(go_on(find_run(str(plan), out), screen, keep=keep))
+            done = run_until_told(go_on(find_run(str(plan), out), screen, keep=keep))
         else:
             scenario = load_scenarios(
                 plan, sets=sets, kinds=kinds, seed=seed, backend=backend, variant=variant, mark=unique_mark()
@@ -68,9 +68,11 @@ def command(
                 scenario = scenario.of_round(number)
                 words = (*words, "--round", str(number))
             asked = Asked(out, words, Path(scenario.file).read_text(encoding="utf-8"), keep)
-            path, verdict = run_until_told(run(scenario, asked, screen))
+            done = run_until_told(run(scenario, asked, screen))
     if as_json:
-        print_json({"run": str(path), **verdict.to_raw()})
+        print_json({"run": str(done.path), **done.verdict.to_raw()})
     else:
-        print_verdict(path, verdict)
-    sys.exit(verdict.exit_code)
+        print_verdict(done.path, done.verdict)
+    if done.left:  # the exit code is about the nodes, and what is left of the net removes itself in time
+        complain(done.left.message, done.left.hints)
+    sys.exit(done.verdict.exit_code)

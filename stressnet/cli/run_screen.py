@@ -27,6 +27,7 @@ from stressnet.engine.status import NetStatus, watch
 from stressnet.errors import AgentError
 from stressnet.faultplan.timeline import TimelineStep
 from stressnet.record import runs
+from stressnet.record.clock import Clock
 from stressnet.record.journal import read_journal
 from stressnet.report.events import event_words
 from stressnet.report.figures import achieved
@@ -123,17 +124,12 @@ class RunScreen:
     def _tell(self, view: View) -> None:
         """Say what has happened since the last time."""
         events = read_journal(view.path / runs.JOURNAL)
+        clock = Clock(events)
         for event in events[self._told :]:
             words = event_words(event)
             if words:
-                self._say(f"{self._clock(event['time'])} {words}")
+                self._say(f"  {clock.words(event['time'])} {words}")
         self._told = len(events)
-
-    def _clock(self, at: float) -> str:
-        """Write a time as that of the timeline, also of one that was gone on with."""
-        elapsed = self._view.timeline.elapsed_s if self._view else 0.0
-        seconds = round(elapsed - (time.time() - at)) if elapsed else 0
-        return f"  {'-' if seconds < 0 else '+'}{abs(seconds) // 60}:{abs(seconds) % 60:02d}"
 
     def _say(self, words: str) -> None:
         if not self._quiet:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -52,9 +52,10 @@ def print_json(facts: Any) -> None:
     click.echo(json.dumps(facts, indent=2))
 
 
-def complain(text: str) -> None:
+def complain(text: str, hints: Sequence[str] = ()) -> None:
     """Print an error to stderr where the command goes on."""
-    click.echo(f"error: {text}", err=True)
+    for line in (f"error: {text}", *(f"hint: {hint}" for hint in hints)):
+        click.echo(line, err=True)
 
 
 def size(count: int | None) -> str:

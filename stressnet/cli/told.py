@@ -10,18 +10,19 @@ T = TypeVar("T")
 
 
 def endings() -> list[signal.Signals]:
-    """Return the signals other than Ctrl-C that ask this program to end.
+    """Return the signals that ask this program to end, Ctrl-C first.
 
     Those are left out that whoever began it has it ignore, as nohup(1) does with SIGHUP.
     """
-    asking = (signal.SIGTERM, signal.SIGHUP)
+    asking = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     return [number for number in asking if signal.getsignal(number) is not signal.SIG_IGN]
 
 
 def run_until_told(work: Coroutine[Any, Any, T]) -> T:
-    """Do some work in an event loop, which SIGTERM and SIGHUP cancel as Ctrl-C does, once; later ones change nothing.
+    """Do some work in an event loop, which the first of `endings` cancels; later ones change nothing.
 
-    KeyboardInterrupt where it has no answer then.
+    The loop's own answer to a second Ctrl-C would end what is being undone in its middle. KeyboardInterrupt where it
+    has no answer then.
     """
     import asyncio  # not before: every verb asks for `endings`
 
@@ -32,7 +33,7 @@ def run_until_told(work: Coroutine[Any, Any, T]) -> T:
         assert task is not None
 
         def tell(*_: object) -> None:
-            for number in numbers:  # ignored to the very end: who has told twice must get the answer, too
+            for number in numbers:  # ignored to the very end: who tells twice must get the answer, too
                 signal.signal(number, signal.SIG_IGN)
             if loop.is_closed():
                 raise KeyboardInterrupt

@@ -42,7 +42,8 @@ def recheck(record: Record, checks: Checks | None = None) -> Verdict:
 def checks_from(file: Path, record: Record, variant: str | None = None) -> Checks:
     """Return the checks of a fault plan, held against the net of a record; InputError with all that is wrong.
 
-    A plan that comes with stressnet may be given by its bare name. The variant is the one named, else the record's own where the plan has it, else the plan's first.
+    A plan that comes with stressnet may be given by its bare name. The variant is the one named, else the record's own
+    where the plan has it, else the plan's first.
     """
     file = fault_plan(file)
     documents = read_fault_plan(file)

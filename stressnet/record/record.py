@@ -16,12 +16,12 @@ from stressnet.faults.fault import Fault
 from stressnet.faults.presence import Presence
 from stressnet.plan import Plan
 from stressnet.record import runs
+from stressnet.record.clock import Clock, Event
 from stressnet.record.journal import read_journal
 from stressnet.record.rows import HostSample, LinkSample, NodeSample
 from stressnet.record.samples import read, read_metrics
 
 PHASES = ("settle", "baseline", "timeline", "observe")
-Event = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,12 +204,14 @@ class Record:
         found = self.phases.get(phase)
         return [row for row in self.nodes[node] if found and found.begun <= row.at < found.ended]
 
+    @cached_property
+    def timing(self) -> Clock:
+        """The time of its own timeline."""
+        return Clock(self.events, float(self.run["begun_at"]))
+
     def clock(self, at: float) -> str:
-        """Write a Unix time as minutes and seconds of the timeline, with a sign where it is before it."""
-        timeline = self.phases.get("timeline")
-        begun = timeline.begun if timeline else min((event["time"] for event in self.events), default=at)
-        seconds = round(at - begun)
-        return f"{'-' if seconds < 0 else '+'}{abs(seconds) // 60}:{abs(seconds) % 60:02d}"
+        """Write a Unix time as minutes and seconds of the timeline, with a sign."""
+        return self.timing.words(at)
 
 
 def rates(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:

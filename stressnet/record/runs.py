@@ -131,11 +131,12 @@ def runs(root: Path = ROOT) -> Iterator[FoundRun]:
     for file in sorted(root.glob(f"*/*/{RUN}")):
         if file.parent.is_symlink():
             continue
+        raw = read_json(file)
         try:
-            raw = json.loads(file.read_text(encoding="utf-8"))
-            yield FoundRun(file.parent, raw["name"], raw["variant"], raw["begun_at"], _outcome(file.parent))
-        except (OSError, ValueError, KeyError):
+            said = str(raw["name"]), str(raw["variant"]), float(raw["begun_at"])
+        except (ValueError, KeyError, TypeError):
             continue  # not ours, or not written yet
+        yield FoundRun(file.parent, *said, _outcome(file.parent))
 
 
 def remove(path: Path) -> None:

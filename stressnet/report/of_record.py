@@ -12,6 +12,7 @@ from stressnet.checks.progress import Heights, heights
 from stressnet.checks.verdict import Judgement as Judged
 from stressnet.checks.verdict import Verdict
 from stressnet.record import runs
+from stressnet.record.clock import Clock
 from stressnet.record.record import Record, Span, rates
 from stressnet.record.rows import NodeSample
 from stressnet.report.events import event_text
@@ -42,23 +43,25 @@ _OPENED = {"streams_opened": "Streams opened", "discoveries": "Discoveries"}
 
 def page_of(record: Record, verdict: Verdict) -> Page:
     """Return all that the report of a run shows."""
-    timeline = record.phases.get("timeline")
-    begun = timeline.begun if timeline else float(record.run["begun_at"])
+    clock = record.timing
     variant = record.run["variant"]
     return Page(
         title=record.run["name"] + (f" · {variant}" if variant else ""),
         outcome=verdict.outcome,
         reason=verdict.reason,
-        begun_at=begun,
+        begun_at=clock.begun,
         asked=tuple(_asked(record)),
         command=shlex.join(record.run["command"]),
-        phases=[Phase(one.name, one.begun - begun, one.ended - begun) for one in record.phases.values()],
-        bands=[_band(span, begun) for span in record.faults],
-        charts=list(_charts(record, begun)),
+        phases=[
+            Phase(one.name, clock.seconds(one.begun), clock.seconds(one.ended))
+            for one in record.phases.values()
+        ],
+        bands=[_band(span, clock) for span in record.faults],
+        charts=list(_charts(record, clock)),
         regions=list(dict.fromkeys(node.region for node in record.plan.nodes if node.region)),
-        judgements=[_judgement(one, begun, record.path) for one in verdict.judgements],
+        judgements=[_judgement(one, clock, record.path) for one in verdict.judgements],
         asked_achieved=[_effect(record, span) for span in record.faults],
-        journal=[Entry(one["time"] - begun, one["event"], event_text(one)) for one in record.events],
+        journal=[Entry(clock.seconds(one["time"]), one["event"], event_text(one)) for one in record.events],
         evidence=list(_evidence(record.path)),
     )
 
@@ -77,7 +80,7 @@ def _asked(record: Record) -> Iterator[tuple[str, str]]:
     if run["time_scale"]:
         yield "time scale", f"{run['time_scale']:g} times as fast"
     for phase in record.phases.values():
-        yield phase.name, format_duration(round(phase.ended - phase.begun, 1))
+        yield phase.name, _lasted(record.timing, phase.begun, phase.ended)
     host = run["host"]
     memory = format_size(host["memory_bytes"])
     yield "host", f"{host['system']} {host['machine']}, {host['cpus']} CPUs, {memory}, load {host['load']}"
@@ -86,10 +89,10 @@ def _asked(record: Record) -> Iterator[tuple[str, str]]:
         yield f"image {image}", digest
 
 
-def _band(span: Span, begun: float) -> Band:
+def _band(span: Span, clock: Clock) -> Band:
     nodes = span.fault.nodes or tuple(dict.fromkeys(name for link in span.fault.links for name in link))
-    ended = None if span.ended is None else span.ended - begun
-    return Band(span.fault.asked, span.fault.kind, span.begun - begun, ended, nodes, _state(span))
+    ended = None if span.ended is None else clock.seconds(span.ended)
+    return Band(span.fault.asked, span.fault.kind, clock.seconds(span.begun), ended, nodes, _state(span))
 
 
 def _state(span: Span) -> Achieved:
@@ -104,17 +107,18 @@ def _effect(record: Record, span: Span) -> Effect:
     deviation = "" if worst is None else f"{worst['error'] / worst['asked']:+.1%}"
     hits = f"{span.hits} hits" if span.hits else ""
     words = achieved(span.achieved)
-    what = f"{record.clock(span.begun)} for {_lasted(span, record.now)}"
+    ended = record.now if span.ended is None else span.ended
+    what = f"{record.clock(span.begun)} for {_lasted(record.timing, span.begun, ended)}"
     return Effect(
         span.step, what, span.fault.asked, words if words != "–" else hits or "–", deviation, _state(span)
     )
 
 
-def _lasted(span: Span, now: float) -> str:
-    return format_duration(round((span.ended or now) - span.begun, 1))
+def _lasted(clock: Clock, begun: float, ended: float) -> str:
+    return format_duration(round(clock.seconds(ended) - clock.seconds(begun), 1))
 
 
-def _judgement(one: Judged, begun: float, path: Path) -> Judgement:
+def _judgement(one: Judged, clock: Clock, path: Path) -> Judgement:
     found = one.finding
     prefix = f"{one.name}-"
     return Judgement(
@@ -123,7 +127,7 @@ def _judgement(one: Judged, begun: float, path: Path) -> Judgement:
         summary=found.summary,
         detail=found.lines,
         nodes=found.nodes,
-        at_s=None if found.at is None else found.at - begun,
+        at_s=None if found.at is None else clock.seconds(found.at),
         numbers=[
             (key, _number(value))
             for key, value in found.numbers.items()
@@ -162,7 +166,7 @@ def _evidence(path: Path) -> Iterator[Evidence]:
 # Charts: one figure of all nodes over time.
 
 
-def _charts(record: Record, begun: float) -> Iterator[Chart]:
+def _charts(record: Record, clock: Clock) -> Iterator[Chart]:
     def chart(
         title: str, unit: Unit, points: Callable[[str, Sequence[NodeSample]], list[Point]], note: str = ""
     ) -> Chart:
@@ -174,22 +178,22 @@ def _charts(record: Record, begun: float) -> Iterator[Chart]:
         return Chart(title, unit, lines, note)
 
     def field(name: str) -> Callable[[str, Sequence[NodeSample]], list[Point]]:
-        return lambda _, rows: [(row.at - begun, getattr(row, name)) for row in rows]
+        return lambda _, rows: [(clock.seconds(row.at), getattr(row, name)) for row in rows]
 
     def rate(name: str) -> Callable[[str, Sequence[NodeSample]], list[Point]]:
-        return lambda _, rows: _rates(rows, name, begun)
+        return lambda _, rows: _rates(rows, name, clock)
 
     yield chart("Height", "blocks", field("height"))
     seen = heights(record)
-    yield chart("Lag behind the highest", "blocks", lambda name, _: _lags(seen, name, begun))
+    yield chart("Lag behind the highest", "blocks", lambda name, _: _lags(seen, name, clock))
     for word, title in _SERIES.items():
-        made = chart(title, "count", lambda name, _, word=word: _series(record, name, word, begun))  # type: ignore[misc]
+        made = chart(title, "count", lambda name, _, word=word: _series(record, name, word, clock))  # type: ignore[misc]
         if made.lines:
             yield made
     yield chart("Peers, as the node counts them", "count", field("peers"))
     yield chart("Connection attempts", "a second", rate("opens"))
     for word, title in _OPENED.items():
-        made = chart(title, "a second", lambda name, _, word=word: _counter(record, name, word, begun))  # type: ignore[misc]
+        made = chart(title, "a second", lambda name, _, word=word: _counter(record, name, word, clock))  # type: ignore[misc]
         if made.lines:
             yield made
     yield chart("CPU", "CPUs", rate("cpu_s"))
@@ -197,25 +201,25 @@ def _charts(record: Record, begun: float) -> Iterator[Chart]:
     yield chart("Open files", "count", field("fds"))
 
 
-def _rates(rows: Sequence[NodeSample], name: str, begun: float) -> list[Point]:
+def _rates(rows: Sequence[NodeSample], name: str, clock: Clock) -> list[Point]:
     """Return how fast a counter rises, by lives: a node that is started again counts anew."""
     found: list[Point] = []
     for before, after in pairwise(rows):
         first, then = getattr(before, name), getattr(after, name)
         whole = first is not None and then is not None and before.pid == after.pid and after.at > before.at
-        found.append((after.at - begun, (then - first) / (after.at - before.at) if whole else None))
+        found.append((clock.seconds(after.at), (then - first) / (after.at - before.at) if whole else None))
     return found
 
 
-def _lags(seen: Heights, name: str, begun: float) -> list[Point]:
-    return [(at - begun, seen.lag(name, place)) for place, at in enumerate(seen.times)]
+def _lags(seen: Heights, name: str, clock: Clock) -> list[Point]:
+    return [(clock.seconds(at), seen.lag(name, place)) for place, at in enumerate(seen.times)]
 
 
-def _series(record: Record, name: str, word: str, begun: float) -> list[Point]:
+def _series(record: Record, name: str, word: str, clock: Clock) -> list[Point]:
     series = record.plan.node(name).series.get(word, "")
-    return [(at - begun, value) for at, value in record.metrics.get(name, {}).get(series, ())]
+    return [(clock.seconds(at), value) for at, value in record.metrics.get(name, {}).get(series, ())]
 
 
-def _counter(record: Record, name: str, word: str, begun: float) -> list[Point]:
+def _counter(record: Record, name: str, word: str, clock: Clock) -> list[Point]:
     series = record.plan.node(name).series.get(word, "")
-    return [(at - begun, value) for at, value in rates(record.metrics.get(name, {}).get(series, ()))]
+    return [(clock.seconds(at), value) for at, value in rates(record.metrics.get(name, {}).get(series, ()))]

@@ -1,6 +1,6 @@
 """What the report of a run shows, and nothing about how: plain data that any form of report can be made from.
 
-Moments (`at_s`, `begin_s`, `end_s` and those of points) are seconds since the run began.
+Moments (`at_s`, `begin_s`, `end_s` and those of points) are seconds of the timeline, below 0 before it begins.
 """
 
 from __future__ import annotations

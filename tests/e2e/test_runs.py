@@ -25,6 +25,7 @@ settle: {height: 2, baseline: 1s}
 duration: 9s
 observe: 5s
 timeline:
+  - {at: 500ms, mark: begun}
   - {name: cut, at: 1s, fault: partition, between: [full-1, rest], for: 4s}
   - {at: 2s, fault: latency, from: validator, to: full-2, latency: 100ms}
   - {after: cut, mark: healed}
@@ -72,7 +73,7 @@ def test_a_plan_is_run_recorded_and_judged(folder: Path, backend: str) -> None:
     assert all(span.achieved["figures"] for span in record.faults)
     (load,) = (event for event in record.events if event["event"] == "load over")
     assert load["calls"]["full-2"]["answered"] == load["calls"]["full-2"]["sent"] == 20
-    assert [event["text"] for event in record.events if event["event"] == "mark"] == ["healed"]
+    assert [event["text"] for event in record.events if event["event"] == "mark"] == ["begun", "healed"]
     for name in ("report.html", "junit.xml", "samples.db", "logs/full-1.log", "blocks.json", "plan.json"):
         assert (record.path / name).stat().st_size, name
     assert not (record.path / "samples.db-wal").exists()
@@ -123,6 +124,7 @@ def test_a_run_that_is_told_to_end_at_its_end_has_its_verdict(folder: Path, back
     out, err = run.communicate(timeout=60)
     record = Record(find_run("short", folder / "runs"))
     assert record.over
+    assert not record.incomplete
     outcome = json.loads((record.path / "verdict.json").read_text())["outcome"]
     assert run.returncode == {"pass": 0, "fail": 1, "inconclusive": 2}[outcome], out + err
     assert nets_called(record.plan.net) == []
@@ -133,8 +135,7 @@ def test_a_run_goes_on_after_its_controller_was_killed(folder: Path) -> None:
     """What was on is put on again for the rest of its time, nothing is done twice, and the run comes to its end."""
     require_relay("netns")
     run = begin(folder, "run", "short.yaml", "--backend", "netns")
-    until(folder, "fault on")
-    time.sleep(1)
+    before = until(folder, "load over")  # while the cut is on; the mark is over, too
     run.kill()
     run.communicate()
     torn = find_run("short", folder / "runs") / "journal.jsonl"
@@ -148,6 +149,9 @@ def test_a_run_goes_on_after_its_controller_was_killed(folder: Path) -> None:
     assert set(found.values()) == {"pass"}, out + err
     cuts = [span for span in record.faults if span.step == "cut"]
     assert [span.by for span in cuts] == ["kill", "time"]
+    assert [event["text"] for event in before.events if event["event"] == "mark"] == ["begun"]
+    assert [event["text"] for event in record.events if event["event"] == "mark"] == ["begun", "healed"]
+    assert sum(event["event"] == "load over" for event in record.events) == 1
     assert record.over
     assert not record.incomplete
     assert nets_called(record.plan.net) == []

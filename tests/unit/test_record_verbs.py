@@ -240,6 +240,18 @@ def test_report_writes_a_page_and_junit(archived: bool, run: Callable[..., Resul
     assert ElementTree.parse(junit).getroot().get("failures") == "1"
 
 
+def test_a_report_is_two_files(run: Callable[..., Result], tmp_path: Path) -> None:
+    """A page with the name of the other would lie on top of it."""
+    make_record(tmp_path / "runs")
+    refused = run("report", "cut", "--out", "r.xml")
+    assert refused.exit_code
+    assert "r.xml is where the JUnit XML goes" in refused.output
+    assert not (tmp_path / "r.xml").exists()
+    assert run("report", "cut", "--out", "r.html").exit_code == 0
+    assert ElementTree.parse(tmp_path / "r.xml").getroot().tag == "testsuites"
+    assert (tmp_path / "r.html").read_text().startswith("<!")
+
+
 def test_validate_takes_fault_plans_with_all_variants(run: Callable[..., Result]) -> None:
     """It says what is in them."""
     done = run("validate", EXAMPLE)

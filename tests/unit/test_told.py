@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -14,14 +15,20 @@ PROGRAM = """
 import asyncio, sys
 from stressnet.cli.streams import open_standard_streams
 from stressnet.cli.told import run_until_told
+from stressnet.engine.ending import undisturbed
+
+async def undo():
+    print("told to end", flush=True)
+    await asyncio.sleep(0.5)
+    print("undone", flush=True)
+    return 2
 
 async def work():
     try:
         print("at work", flush=True)
         await asyncio.sleep(float(sys.argv[1]))
     except asyncio.CancelledError:
-        print("told to end", flush=True)
-        return 2
+        return await undisturbed(undo())
     print("done", flush=True)
     return 0
 
@@ -50,14 +57,19 @@ def begin(
     )
 
 
-@pytest.mark.parametrize("way", [signal.SIGTERM, signal.SIGHUP])
-def test_its_answer_is_given(way: signal.Signals) -> None:
-    """And what it says at its end is read."""
+@pytest.mark.parametrize("times", [1, 3])
+@pytest.mark.parametrize("way", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_its_answer_is_given(way: signal.Signals, times: int) -> None:
+    """However often it is told: what it undoes is undone to its end, and what it says then is read."""
     program = begin(LONG_S)
     assert program.stdout is not None
     assert program.stdout.readline() == "at work\n"
     program.send_signal(way)
-    assert program.communicate(timeout=LONG_S / 2)[0] == "told to end\n"
+    assert program.stdout.readline() == "told to end\n"
+    for _ in range(times - 1):
+        program.send_signal(way)
+        time.sleep(0.1)
+    assert program.communicate(timeout=LONG_S / 2) == ("undone\n", "")
     assert program.returncode == 2
 
 

@@ -6,6 +6,7 @@ import asyncio
 import json
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from stressnet.engine.run.asking import Ask, tellers
 from stressnet.errors import StressnetError
 from stressnet.plan import Plan
 from stressnet.record import runs
+from stressnet.record.journal import RunJournal
 
 _EVERY_S = 2.0
 
@@ -25,15 +27,28 @@ def are_wanted(checks: Sequence[Mapping[str, Any]]) -> bool:
     return any(one["check"] == in_sync_honesty.CHECK.name for one in checks)
 
 
-async def keep_asking(plan: Plan, backend: Backend, path: Path, ask: Ask = ask) -> None:
-    """Write what nodes say into a record, until cancelled. Nodes whose kind cannot be asked are left out."""
+async def keep_asking(plan: Plan, backend: Backend, path: Path, journal: RunJournal, ask: Ask = ask) -> None:
+    """Write what nodes say into a record, until cancelled. Nodes whose kind cannot be asked are left out.
+
+    What a full disk does not take is lost; the journal says so, once until there is room again.
+    """
     nodes = tellers(plan, "in_sync")
-    with (path / runs.ANSWERS).open("a", encoding="utf-8") as file:
-        while nodes:
-            begun = time.monotonic()
-            file.writelines(await _lines(backend, nodes, ask))
-            file.flush()
-            await asyncio.sleep(max(0.0, begun + _EVERY_S - time.monotonic()))
+    lost = ""
+    while nodes:
+        begun = time.monotonic()
+        lines = await _lines(backend, nodes, ask)
+        if lost:  # its end may be half a line
+            lines.insert(0, "\n")
+        try:
+            with (path / runs.ANSWERS).open("a", encoding="utf-8") as file:
+                file.writelines(lines)
+            lost = ""
+        except OSError as error:
+            if str(error) != lost:
+                with suppress(OSError):  # it has no room either, and writes it with its next line
+                    journal.note("answers lost", why=str(error))
+            lost = str(error)
+        await asyncio.sleep(max(0.0, begun + _EVERY_S - time.monotonic()))
 
 
 async def _lines(backend: Backend, nodes: Sequence[str], ask: Ask) -> list[str]:

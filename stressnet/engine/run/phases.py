@@ -12,7 +12,7 @@ from typing import Protocol
 
 from stressnet.backends.base import Backend
 from stressnet.engine.capture import keep_packets
-from stressnet.engine.ending import to_its_end
+from stressnet.engine.ending import undisturbed
 from stressnet.engine.links import look_at_links
 from stressnet.engine.run import answers
 from stressnet.engine.run.calls import Caller
@@ -66,6 +66,8 @@ class Before:
     """By node, the place where its log ended."""
     bypassed: Mapping[str, int] = field(default_factory=dict)
     """By link, packets that had tried to get around control."""
+    settled: bool = False
+    """Whether it had been seen to settle. Then a run goes on where it does not: that is for checks to find."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,8 +94,7 @@ async def live(
     """Go through all phases of a scenario on a net that is up, and complete its record.
 
     With `progress` it goes on from there. What interrupts is noted in the journal, and goes no further: there is a
-    record of it all the same. `before`: the net has been up for longer. Then the timeline begins also where the net
-    does not settle: that it can was seen before, and that it no longer does is for checks to find.
+    record of it all the same. `before`: the net has been up for longer.
     """
     since = before or Before()
     async with backend.keeping():
@@ -102,9 +103,10 @@ async def live(
         net = LiveNet(scenario.plan, backend, path / runs.SAMPLES)
         timeline = TimelineRun(scenario.timeline, net, journal, scenario.seed, Caller(scenario.plan, backend))
         view = View(path, scenario.plan, backend, timeline, watch)
-        watching = [asyncio.create_task(watch.run()), asyncio.create_task(screen.watch(view))]
+        beside = {"watch": watch.run(), "screen": screen.watch(view)}
         if answers.are_wanted(scenario.checks):
-            watching.append(asyncio.create_task(answers.keep_asking(scenario.plan, backend, path)))
+            beside["answers"] = answers.keep_asking(scenario.plan, backend, path, journal)
+        watching = [asyncio.create_task(work, name=name) for name, work in beside.items()]
         phases = _Phases(scenario, backend, journal, timeline, screen, before)
         try:
             await phases.run(progress or Progress(), fresh=not progress)
@@ -114,8 +116,7 @@ async def live(
             journal.note("stopped", why="interrupted")
         finally:
             # Who is told to stop meanwhile is at the end anyhow, and the record whole.
-            with suppress(asyncio.CancelledError):
-                await to_its_end(_end(view, journal, watching, since, limits))
+            await undisturbed(_end(view, journal, watching, since, limits))
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +154,7 @@ class _Phases:
         try:
             await settle(self.scenario.plan, self.backend, self.scenario.settling)
         except NotSettled as error:
-            if self.before is None:
+            if not (self.before and self.before.settled):
                 raise
             self.journal.note("not settled", why=str(error))
 
@@ -173,7 +174,10 @@ async def _end(
     """Stop what goes on beside the phases, and complete the record as far as that can be done."""
     for task in watching:
         task.cancel()
-    await asyncio.gather(*watching, return_exceptions=True)
+    ends = await asyncio.gather(*watching, return_exceptions=True)
+    for task, end in zip(watching, ends, strict=True):
+        if isinstance(end, Exception):
+            journal.note("broke off", what=task.get_name(), why=repr(end))
     journal.note("phase", phase="over")
     with suppress(StressnetError, OSError, sqlite3.Error):
         await view.watch.fetch()

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 from stressnet.checks.expectation import Expectation
 from stressnet.engine.run.scenario import Scenario, Settling
 from stressnet.errors import UsageError
 from stressnet.faultplan.timeline import Timeline, TimelineStep, When
 from stressnet.record import runs
-from stressnet.record.record import PHASES, Phase, Record
+from stressnet.record.record import PHASES, Record
 
-_OVER = ("step missed", "step failed", "load over", "mark")
+_GIVEN_UP = ("step missed", "step failed")
 _KILL = "kill"
 """What has ended a fault that is put on again, for the rest of its time."""
 _LEAST_S = 0.05
@@ -31,7 +30,9 @@ class Progress:
     elapsed_s: float = 0.0
     """How much of that phase is over."""
     done: frozenset[str] = frozenset()
-    """Steps of the timeline that are over."""
+    """Steps of the timeline that are not done again: those that are over, and those that were missed or failed."""
+    over: Mapping[str, float] = field(default_factory=dict)
+    """When steps were over, seconds of the timeline: others may follow them, and none that were missed or failed."""
 
 
 def read_scenario(path: Path) -> Scenario:
@@ -52,6 +53,7 @@ def read_scenario(path: Path) -> Scenario:
             timeline=timeline,
             settling=Settling(**run["settling"]),
             checks=tuple(run["checks"]),
+            capture_bytes=run.get("capture_bytes", 0),  # records of earlier versions do not say it
         )
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UsageError(f"{path} cannot go on: {error!r}") from error
@@ -66,29 +68,35 @@ def progress_of(record: Record) -> Progress:
     phase = list(record.phases.values())[-1]
     died = max(float(event["time"]) for event in record.events)
     sampled = max((rows[-1].at for rows in record.nodes.values() if rows), default=died)
-    return Progress(phase.name, _elapsed_s(record, phase, max(died, sampled)), frozenset(_done(record)))
+    seconds = record.timing.seconds
+    over = _overs(record)
+    given_up = {event["step"] for event in record.events if event["event"] in _GIVEN_UP}
+    elapsed_s = max(0.0, seconds(max(died, sampled)) - seconds(phase.begun))
+    return Progress(phase.name, elapsed_s, frozenset(over.keys() | given_up), over)
 
 
-def _elapsed_s(record: Record, phase: Phase, at: float) -> float:
-    """Return how much of a phase was over at a time: while nobody did the run, none of it went by."""
-    since, elapsed = phase.begun, 0.0
-    for event in record.events:
-        if event["event"] == "resumed" and event["phase"] == phase.name and event["time"] <= at:
-            since, elapsed = event["time"], event["elapsed_s"]
-    return float(max(0.0, elapsed + at - since))
+def _overs(record: Record) -> dict[str, float]:
+    """Return when each step that is over was so, in the timeline's own time.
 
-
-def _done(record: Record) -> Iterator[str]:
-    """Yield the steps that are over: what was on when the controller died is put on again for the rest of its time."""
+    What was on when the controller died is not over: it is put on again for the rest of its time. But what a step was
+    about to heal is, though nobody has said so: it is healed before the run goes on.
+    """
+    failed = {event["step"] for event in record.events if event["event"] == "step failed"}
     on: dict[str, str] = {}
+    over: dict[str, float] = {}
     for event in record.events:
-        if event["event"] == "fault on":
+        name = event["event"]
+        ended: list[str] = []
+        if name == "fault on":
             on[event["id"]] = event["step"]
-        elif event["event"] == "fault over" and event["id"] in on:
-            if event["by"] != _KILL:
-                yield on[event["id"]]
-        elif event["event"] in _OVER or (event["event"] == "step" and event["action"] == "heal"):
-            yield event["step"]
+        elif name == "fault over" and event["id"] in on and event["by"] != _KILL:
+            ended = [on[event["id"]]]
+        elif name in ("load over", "mark"):
+            ended = [event["step"]]
+        elif name == "step" and event["action"] == "heal" and event["step"] not in failed:
+            ended = [event["step"], *(on[one] for one in event.get("heals", ()) if one in on)]
+        over |= dict.fromkeys(ended, record.timing.seconds(event["time"]))
+    return over
 
 
 def rest_of(timeline: Timeline, record: Record, progress: Progress) -> Timeline:
@@ -97,37 +105,26 @@ def rest_of(timeline: Timeline, record: Record, progress: Progress) -> Timeline:
     Steps that were begun and are not over are done again at once, for the rest of their time; those that come after one
     that is over come when they would have come, and waiting begins no second time.
     """
-    phase = record.phases.get("timeline")
-    if phase is None:
+    if "timeline" not in record.phases:
         return timeline
-    begun = {
-        event["step"]: _elapsed_s(record, phase, event["time"])
+    now_s = progress.elapsed_s
+    on = {
+        event["step"]: record.timing.seconds(event["time"])
         for event in reversed(record.events)  # the first time counts
         if event["event"] in ("fault on", "load on")
     }
-    over = {name: _elapsed_s(record, phase, at) for name, at in _overs(record).items()}
+    begun = on.keys() | {event["step"] for event in record.events if event["event"] == "step"}
     steps = []
     for step in timeline.steps:
         when = step.when
-        if step.name in begun and step.name not in progress.done:
-            step = _again(step, progress.elapsed_s, progress.elapsed_s - begun[step.name])
-        elif when.after in over and when.after in progress.done:
-            step = replace(step, when=When(time_s=over[when.after] + when.wait_s))
+        if step.name in begun - progress.done:
+            step = _again(step, now_s, now_s - on.get(step.name, now_s))
+        elif when.after in progress.over:
+            step = replace(step, when=When(time_s=progress.over[when.after] + when.wait_s))
         elif when.within_s is not None:
-            step = replace(step, when=replace(when, within_s=max(0.0, when.within_s - progress.elapsed_s)))
+            step = replace(step, when=replace(when, within_s=max(0.0, when.within_s - now_s)))
         steps.append(step)
     return replace(timeline, steps=tuple(steps))
-
-
-def _overs(record: Record) -> dict[str, float]:
-    """Return when each step was last over, Unix time."""
-    found = {span.step: span.ended for span in record.faults if span.ended is not None}
-    for event in record.events:
-        if event["event"] in ("load over", "mark") or (
-            event["event"] == "step" and event["action"] == "heal"
-        ):
-            found[event["step"]] = float(event["time"])
-    return found
 
 
 def left_s(scenario: Scenario, progress: Progress) -> float:
@@ -145,14 +142,3 @@ def left_s(scenario: Scenario, progress: Progress) -> float:
 def _again(step: TimelineStep, at_s: float, passed_s: float) -> TimelineStep:
     for_s = None if step.for_s is None else max(_LEAST_S, step.for_s - passed_s)
     return replace(step, when=When(time_s=at_s), for_s=for_s)
-
-
-def open_spans(events: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Return the ids of faults that the journal has as on."""
-    on: dict[str, None] = {}
-    for event in events:
-        if event["event"] == "fault on":
-            on[event["id"]] = None
-        elif event["event"] == "fault over":
-            on.pop(event["id"], None)
-    return list(on)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, closing, suppress
+from contextlib import closing, suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -14,16 +13,15 @@ from stressnet import state
 from stressnet.backends.base import Backend
 from stressnet.checks.verdict import Verdict, judge
 from stressnet.engine.choose import backend_for, nets_called
-from stressnet.engine.ending import to_its_end
+from stressnet.engine.ending import undisturbed
 from stressnet.engine.faults import heal, standing
 from stressnet.engine.recheck import write_verdict
 from stressnet.engine.run.facts import host_facts, images, versions
 from stressnet.engine.run.phases import Screen, live, why
-from stressnet.engine.run.resume import left_s, open_spans, progress_of, read_scenario, rest_of
+from stressnet.engine.run.resume import Progress, left_s, progress_of, read_scenario, rest_of
 from stressnet.engine.run.scenario import Scenario
 from stressnet.engine.up import up
-from stressnet.errors import UsageError
-from stressnet.plan import Plan
+from stressnet.errors import StageError, StressnetError, UsageError
 from stressnet.record import runs
 from stressnet.record.journal import RunJournal
 from stressnet.record.record import Record
@@ -47,8 +45,19 @@ class Asked:
     """Leave the net up."""
 
 
-async def run(scenario: Scenario, asked: Asked, screen: Screen) -> tuple[Path, Verdict]:
-    """Do one run; return its record and what it amounts to.
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """What a run came to."""
+
+    path: Path
+    """Its record."""
+    verdict: Verdict
+    left: StageError | None = None
+    """Why its net was not taken down. The verdict stands: all that it rests on was in the record before."""
+
+
+async def run(scenario: Scenario, asked: Asked, screen: Screen) -> Ended:
+    """Do one run.
 
     Whatever stops it after the net is up, faults are healed, what there is is collected and judged as inconclusive,
     and the net is taken down. StageError where the net does not come up: then nothing is left but the record.
@@ -68,12 +77,10 @@ async def run(scenario: Scenario, asked: Asked, screen: Screen) -> tuple[Path, V
         except BaseException as error:
             journal.note("stopped", why=why(error, "the net did not come up"))
             raise
-        async with _taken_down(plan, backend, journal, keep=asked.keep):
-            await live(scenario, backend, path, journal, screen)
-    return path, _judged(path, scenario)
+        return await _done(scenario, backend, path, journal, screen, keep=asked.keep)
 
 
-async def resume(path: Path, screen: Screen, *, keep: bool) -> tuple[Path, Verdict]:
+async def resume(path: Path, screen: Screen, *, keep: bool) -> Ended:
     """Go on with a run whose controller died, on its net, where its journal ends.
 
     UsageError where it came to its end, or its net is gone.
@@ -95,46 +102,69 @@ async def resume(path: Path, screen: Screen, *, keep: bool) -> tuple[Path, Verdi
     scenario = replace(scenario, timeline=rest_of(scenario.timeline, record, progress))
     with closing(RunJournal(path / runs.JOURNAL)) as journal:
         journal.note("resumed", phase=progress.phase, elapsed_s=round(progress.elapsed_s, 3))
-        await _heal_what_was_on(record, backend, journal)
+        await _heal_what_was_on(record, progress, backend, journal)
         screen.begun(scenario, path)
-        async with _taken_down(plan, backend, journal, keep=keep):
-            await live(scenario, backend, path, journal, screen, progress)
-    return path, _judged(path, scenario)
+        return await _done(scenario, backend, path, journal, screen, progress, keep=keep)
 
 
-async def _heal_what_was_on(record: Record, backend: Backend, journal: RunJournal) -> None:
+async def _heal_what_was_on(
+    record: Record, progress: Progress, backend: Backend, journal: RunJournal
+) -> None:
     """What was on is put on anew for the rest of its time: what is left of it now has no one to renew it."""
-    ids = open_spans(record.events)
+    steps = {span.fault.id: span.step for span in record.faults if span.ended is None}
     on = {one.fault.id for one in await standing(backend) if not one.over}
-    wanted = [one for one in ids if one in on]
+    wanted = [one for one in steps if one in on]
     if wanted:
         await heal(backend, wanted, everything=False)
     over = {one.fault.id: one for one in await standing(backend) if one.over}
-    for one in ids:
+    for one, step in steps.items():
         told: dict[str, Any] = {"at": over[one].until, **over[one].at_heal} if one in over else {}
-        journal.note("fault over", id=one, by="kill", **told)
+        # What a step was about to heal when the controller died is not put on again: it has ended as planned.
+        journal.note("fault over", id=one, by="plan" if step in progress.over else "kill", **told)
 
 
-@asynccontextmanager
-async def _taken_down(
-    plan: Plan, backend: Backend, journal: RunJournal, *, keep: bool
-) -> AsyncIterator[None]:
-    """Remove the net after a block of code, whatever became of it: who is told to stop is at its end then."""
+async def _done(
+    scenario: Scenario,
+    backend: Backend,
+    path: Path,
+    journal: RunJournal,
+    screen: Screen,
+    progress: Progress | None = None,
+    *,
+    keep: bool,
+) -> Ended:
+    """Go through all phases, take the net down whatever becomes of them, and judge."""
+    left = None
     try:
-        yield
+        # It takes being told to stop for the end of the phases; later, while lines to the agent are closed, it is at
+        # its end anyhow.
+        with suppress(asyncio.CancelledError):
+            await live(scenario, backend, path, journal, screen, progress)
     finally:
         if not keep:
-            with suppress(asyncio.CancelledError):
-                await to_its_end(backend.destroy(data=True))
-            state.forget(plan.net)
-            journal.note("phase", phase="down")
-
-
-def _judged(path: Path, scenario: Scenario) -> Verdict:
+            left = await _take_down(scenario.plan.net, backend, journal)
     record = Record(path)
     verdict = judge(record, scenario.checks)
     write_verdict(record, verdict)
-    return verdict
+    return Ended(path, verdict, left)
+
+
+async def _take_down(net: str, backend: Backend, journal: RunJournal) -> StageError | None:
+    """Remove a net to its end, whoever is told to stop meanwhile; return why that failed."""
+    try:
+        await undisturbed(_remove(net, backend))
+    except (StressnetError, OSError) as error:
+        journal.note("not taken down", why=str(error))
+        hints = error.hints if isinstance(error, StressnetError) else ()
+        said = f"net {net!r} was not taken down: {error}"
+        return StageError(said, hints=(*hints, f"`stressnet down {net}` removes what is left"))
+    journal.note("phase", phase="down")
+    return None
+
+
+async def _remove(net: str, backend: Backend) -> None:
+    await backend.destroy(data=True)
+    state.forget(net)
 
 
 def write_down(path: Path, scenario: Scenario, asked: Asked) -> None:
@@ -154,6 +184,7 @@ def write_down(path: Path, scenario: Scenario, asked: Asked) -> None:
         "begun_at": time.time(),
         "settling": asdict(scenario.settling),
         "checks": list(scenario.checks),
+        "capture_bytes": scenario.capture_bytes,
         "versions": versions(),
         "host": host_facts(),
         "images": dict(images(scenario.plan)),

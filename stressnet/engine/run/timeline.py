@@ -62,11 +62,10 @@ class TimelineRun:
     async def run(self, elapsed_s: float = 0.0, done: Collection[str] = ()) -> None:
         """Do every step but those that are done, from a time of the timeline on, and heal what is on at its end.
 
+        A step that comes after one that is done is missed, unless it has a time of its own by now: `resume.rest_of`.
         Whatever interrupts it, faults are healed, here or when their leases have run out.
         """
         self._origin = asyncio.get_running_loop().time() - elapsed_s
-        for name in done:
-            self._over[name].set()
         steps = [step for step in self._timeline.steps if step.name not in done]
         async with asyncio.TaskGroup() as group:
             keeping = [group.create_task(self._renew()), group.create_task(self._look())]
@@ -96,13 +95,15 @@ class TimelineRun:
         finally:
             self._waiting.discard(step.name)
         drift_s = round(self.elapsed_s - asked_s, 4)
+        heals = {"heals": self._meant(step)} if step.action == "heal" else {}
         self._journal.note(
-            "step", step=step.name, action=step.action, asked_s=round(asked_s, 3), drift_s=drift_s
+            "step", step=step.name, action=step.action, asked_s=round(asked_s, 3), drift_s=drift_s, **heals
         )
         try:
             await self._act[step.action](step)
         except (StressnetError, SelectorError) as error:
             self._journal.note("step failed", step=step.name, why=_words(error))
+            return
         except asyncio.CancelledError:
             if step.action == "fault":
                 self._journal.note("step failed", step=step.name, why=_TOO_LATE)
@@ -181,8 +182,13 @@ class TimelineRun:
         self._journal.note("mark", step=step.name, text=step.what)
 
     async def _heal_step(self, step: TimelineStep) -> None:
-        ids = [one for one, by in self.on.items() if step.what in ("all", by.name, by.name.partition("#")[0])]
-        await self._heal(ids, "plan")
+        await self._heal(self._meant(step), "plan")
+
+    def _meant(self, step: TimelineStep) -> list[str]:
+        """Return the faults that a step heals, of those that are on."""
+        return [
+            one for one, by in self.on.items() if step.what in ("all", by.name, by.name.partition("#")[0])
+        ]
 
     # All faults that are on.
 

@@ -7,6 +7,7 @@ import sqlite3
 import tempfile
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -92,10 +93,9 @@ class Watch:
         except (StressnetError, OSError, sqlite3.Error) as error:
             # An agent that is just being started again, or a disk that is full for a moment: what is missing comes with
             # the next.
-            why = error.message if isinstance(error, StressnetError) else str(error)
-            if why != self._failing:
-                self._journal.note("samples not fetched", why=why)
-            self._failing = why
+            before, self._failing = self._failing, str(error)
+            if self._failing != before:
+                self._note("samples not fetched", why=self._failing)
         else:
             self._failing = ""
 
@@ -105,12 +105,12 @@ class Watch:
             before = self._changed.get(what, times)
             fresh = times - before if times >= before else times
             if fresh:
-                self._journal.note("control changed", what=what, times=fresh)
+                self._note("control changed", what=what, times=fresh)
             self._changed[what] = times
 
     def _lose(self, why: str) -> None:
         if not self._lost:
-            self._journal.note("samples lost", why=why)
+            self._note("samples lost", why=why)
         self._lost = True
 
     def _opened(self) -> Samples:
@@ -127,12 +127,15 @@ class Watch:
                 self._breached.add(one.name)
 
     async def _breach(self, one: Judgement) -> None:
-        self._journal.note(
-            "breach", check=one.name, summary=one.finding.summary, nodes=list(one.finding.nodes)
-        )
+        self._note("breach", check=one.name, summary=one.finding.summary, nodes=list(one.finding.nodes))
         folder = self._path / runs.EVIDENCE
         files = await gather(self._backend, one.finding.nodes, folder, one.name, room=self._room)
-        self._journal.note("evidence", check=one.name, files=files)
+        self._note("evidence", check=one.name, files=files)
+
+    def _note(self, event: str, **particulars: Any) -> None:
+        """Note an event. What a full disk does not take the journal writes with its next line: no watch ends by it."""
+        with suppress(OSError):
+            self._journal.note(event, **particulars)
 
     def close(self) -> None:
         """Close the record's file of samples."""

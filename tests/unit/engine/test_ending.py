@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from stressnet.engine.ending import to_its_end
+from stressnet.engine.ending import to_its_end, undisturbed
 
 
 async def work(done: list[str]) -> str:
@@ -35,6 +35,32 @@ def test_being_cancelled_again_and_again_only_shows_at_the_end() -> None:
             await waiting
 
     asyncio.run(main())
+    assert done == ["work"]
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_what_is_undisturbed_ends_as_if_nobody_had_been_cancelled(fails: bool) -> None:
+    """Its answer is given, and its error too: what could not be removed must not pass for removed."""
+    done: list[str] = []
+
+    async def undo() -> str:
+        answer = await work(done)
+        if fails:
+            raise ValueError("it is still there")
+        return answer
+
+    async def main() -> str:
+        waiting = asyncio.create_task(undisturbed(undo()))
+        for _ in range(3):
+            await asyncio.sleep(0.01)
+            waiting.cancel()
+        return await waiting
+
+    if fails:
+        with pytest.raises(ValueError, match="still there"):
+            asyncio.run(main())
+    else:
+        assert asyncio.run(main()) == "answer"
     assert done == ["work"]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from unit.records import BEGUN, make_record
 
 from stressnet.record import runs
@@ -26,6 +27,26 @@ def test_a_record_knows_how_long_it_took_and_how_large_it_is(tmp_path: Path) -> 
     assert runs.duration_s(whole) == 60.0
     assert runs.duration_s(killed) is None
     assert runs.size_bytes(whole) == sum(file.stat().st_size for file in whole.iterdir() if file.is_file())
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [
+        "[]",
+        "null",
+        "7",
+        "{}",
+        "{",
+        '{"name": "x", "variant": "", "begun_at": null}',
+        '{"name": "x", "begun_at": 1}',
+    ],
+)
+def test_what_is_no_record_is_not_listed(tmp_path: Path, facts: str) -> None:
+    """Nor does it keep others from being listed."""
+    path = make_record(tmp_path)
+    (path.with_name("other")).mkdir()
+    (path.with_name("other") / "run.json").write_text(facts)
+    assert [one.path for one in runs.runs(tmp_path)] == [path]
 
 
 def test_proofs_of_one_second_have_folders_of_their_own(tmp_path: Path) -> None:

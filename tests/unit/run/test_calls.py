@@ -66,9 +66,11 @@ def load(far: Far, seconds: float, give_up_s: float | None = None) -> tuple[floa
 
 
 def test_calls_come_at_their_rate_over_one_connection() -> None:
+    """A busy machine makes them fewer or later, and never more or sooner."""
     far = Far(b'{"result": null}\n', OK)
-    _, told = load(far, 0.6)
-    assert told["sent"] == told["answered"] >= 2
+    took, told = load(far, 0.6)
+    assert 2 <= told["sent"] == told["answered"] <= 12
+    assert took > (told["sent"] - 1) / 20 - 0.01
     assert len(far.lines) == 1
 
 

@@ -98,6 +98,34 @@ def test_who_makes_room_may_take_long(tmp_path: Path) -> None:
     assert not any(loops)
 
 
+def test_of_many_nodes_a_few_are_enough(tmp_path: Path) -> None:
+    """Those that are named first."""
+    nodes = ["c", "b", "a", "d", "e", "f", "g"]
+    told = asyncio.run(evidence.gather(Logs(), nodes, tmp_path, "height"))  # type: ignore[arg-type]
+    assert {name.split("-")[1].partition(".")[0] for name in told} == set("abcde")
+    assert told == sorted(sizes(tmp_path))
+
+
+def test_a_node_that_says_nothing_holds_nothing_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is there by then is written: a watch has more to do."""
+
+    class Hanging(Logs):
+        async def logs(self, node: str, *, follow: bool, tail: int) -> Any:
+            if node == "b":
+                await asyncio.Event().wait()
+            async for line in super().logs(node, follow=follow, tail=tail):
+                yield line
+
+    async def main() -> list[str]:
+        async with asyncio.timeout(10):
+            return await evidence.gather(Hanging(), NODES, tmp_path, "height")  # type: ignore[arg-type]
+
+    monkeypatch.setattr(evidence, "_PATIENCE_S", 0.5)
+    told = asyncio.run(main())
+    assert [name for name in told if name.endswith("-log.txt")] == ["height-a-log.txt", "height-c-log.txt"]
+    assert "height-b-stacks.txt" in told
+
+
 def test_a_file_that_cannot_be_written_is_left_out(tmp_path: Path) -> None:
     """A watch that gathers evidence goes on."""
     (tmp_path / "height-a-log.txt").mkdir()

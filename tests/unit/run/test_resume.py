@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import json
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
+from some_plan import some_plan
 from unit.records import BEGUN, make_record
+from unit.run.some_scenario import some_scenario
 
-from stressnet.engine.run.resume import progress_of, rest_of
+from stressnet.engine.run.resume import Progress, left_s, progress_of, read_scenario, rest_of
+from stressnet.engine.run.stages import Asked, write_down
+from stressnet.engine.run.timeline import TimelineRun
 from stressnet.faultplan.timeline import Timeline, TimelineStep, When
+from stressnet.record.journal import RunJournal
 from stressnet.record.record import Record
 from stressnet.spec.targets import Targets
+from stressnet.testing import MemoryNet, run_virtual
 
 FAULT = {"kind": "pause", "parameters": {}, "links": [], "nodes": ["us-1"], "ends_at": 0.0, "asked": "pause"}
 
@@ -94,3 +101,97 @@ def test_a_line_of_the_journal_ends_where_it_ends(tmp_path: Path) -> None:
     with (path / "journal.jsonl").open("a") as file:
         file.write(json.dumps(event(61, "stopped", why=said), ensure_ascii=False) + "\n")
     assert [one["why"] for one in Record(path).events if one["event"] == "stopped"] == [said]
+
+
+def took_up(at: float, elapsed_s: float) -> dict[str, Any]:
+    return event(at, "resumed", phase="timeline", elapsed_s=elapsed_s)
+
+
+def test_what_is_done_and_what_is_over(tmp_path: Path) -> None:
+    """What was missed or failed is not done again, and nothing may follow it; what is on is neither done nor over."""
+    more = [
+        *(event(6, "step", step="ask", action="load"), event(6, "load on", step="ask", nodes=[])),
+        *(event(7, "step", step="here", action="mark"), event(7, "mark", step="here", text="")),
+        *(event(8, "step missed", step="high", why=""), event(8, "step failed", step="full", why="")),
+        *(put_on(9, 1, "nap"), put_on(9, 2, "cut"), put_on(9, 3, "slow"), put_on(9, 4, "stop")),
+        *(event(10, "fault over", id="f1", by="time"), event(11, "fault over", id="f2", by="kill")),
+        *(event(12, "load over", step="ask", calls={}), event(12, "load on", step="more", nodes=[])),
+        *(event(13, "step", step="heal", action="heal", heals=["f3"]), event(14, "breach", check="stuck")),
+    ]
+    assert progress_of(Record(make_record(tmp_path, until=14, more=more))) == Progress(
+        "timeline",
+        9.0,
+        frozenset({"ask", "here", "high", "full", "nap", "slow", "heal"}),
+        {"here": 2.0, "nap": 5.0, "ask": 7.0, "slow": 8.0, "heal": 8.0},
+    )
+
+
+@pytest.mark.parametrize(("by", "over"), [("kill", 5.0), ("plan", 8.0)])
+def test_what_a_step_was_about_to_heal_stays_off(tmp_path: Path, by: str, over: float) -> None:
+    """It is not put on again, and what comes after it comes; when somebody has said when it was over, then."""
+    more = [
+        *(put_on(6, 1, "nap"), event(10, "step", step="heal", action="heal", heals=["f1"])),
+        *(took_up(30, 6.0), event(32, "fault over", id="f1", by=by), event(33, "samples lost", why="")),
+    ]
+    path = make_record(tmp_path, until=11, more=more)
+    assert progress_of(Record(path)).done == {"nap", "heal"}
+    left = rest(path, pause("nap", When(time_s=1.0)), pause("late", When(after="nap", wait_s=9.0)))
+    assert left["late"].when == When(time_s=over + 9.0)
+
+
+def test_a_step_that_could_not_heal_leaves_on_what_it_meant(tmp_path: Path) -> None:
+    """As it would have been had nobody died."""
+    more = [
+        *(put_on(6, 1, "nap"), event(10, "step", step="heal", action="heal", heals=["f1"])),
+        event(11, "step failed", step="heal", why="no agent answers"),
+    ]
+    progress = progress_of(Record(make_record(tmp_path, until=12, more=more)))
+    assert (progress.done, progress.over) == ({"heal"}, {})
+
+
+def test_a_step_whose_moment_had_come_does_not_wait_for_another(tmp_path: Path) -> None:
+    """The controller died before it was on: it comes at once, for its whole time."""
+    path = make_record(tmp_path, until=12, more=[event(12, "step", step="high", action="fault")])
+    left = rest(path, pause("high", When(condition="height", above=99.0, within_s=30.0)))
+    assert (left["high"].when, left["high"].for_s) == (When(time_s=7.0), 20.0)
+
+
+def test_a_run_that_goes_on_misses_what_it_would_have_missed(tmp_path: Path) -> None:
+    """What comes after a step that was missed does not come because the controller died since."""
+    path = make_record(tmp_path, until=9, more=[event(8, "step missed", step="high", why="")])
+    record = Record(path)
+    steps = (
+        pause("high", When(condition="height", above=99.0, within_s=2.0)),
+        pause("late", When(after="high")),
+        pause("then", When(time_s=30.0)),
+    )
+    progress = progress_of(record)
+    timeline = rest_of(Timeline(steps, 60.0, 0.0), record, progress)
+    net = MemoryNet(some_plan())
+
+    async def main() -> None:
+        with closing(RunJournal(path / "journal.jsonl")) as journal:
+            calls: Any = None
+            doing = TimelineRun(timeline, net, journal, 7, calls)
+            await doing.run(progress.elapsed_s, progress.done)
+
+    run_virtual(main)
+    assert [round(at) for at, how, _ in net.log if how == "on"] == [27], (
+        "`then`, of whose timeline 3 s were over"
+    )
+    missed = [one["step"] for one in Record(path).events if one["event"] == "step missed"]
+    assert missed == ["high", "late"]
+
+
+@pytest.mark.parametrize(
+    ("phase", "elapsed_s", "left"),
+    [("settle", 3.0, 217.0), ("baseline", 3.0, 97.0), ("timeline", 40.0, 50.0), ("observe", 29.0, 1.0)],
+)
+def test_what_is_left_takes_what_is_left_of_all_phases(phase: str, elapsed_s: float, left: float) -> None:
+    assert left_s(some_scenario(), Progress(phase, elapsed_s)) == left
+
+
+def test_a_record_says_all_of_what_it_was_made_from(tmp_path: Path) -> None:
+    """One that is gone on with keeps packets as it was to, and all the rest."""
+    write_down(tmp_path, some_scenario(), Asked(tmp_path, ()))
+    assert read_scenario(tmp_path) == some_scenario()

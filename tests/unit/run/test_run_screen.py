@@ -25,8 +25,8 @@ def journal(tmp_path: Path) -> Iterator[RunJournal]:
         yield journal
 
 
-def view_of(folder: Path, elapsed_s: float = 0.0) -> View:
-    return cast(View, SimpleNamespace(path=folder, timeline=SimpleNamespace(elapsed_s=elapsed_s)))
+def view_of(folder: Path) -> View:
+    return cast(View, SimpleNamespace(path=folder))
 
 
 def watched(screen: RunScreen, view: View) -> None:
@@ -54,13 +54,16 @@ def test_what_ends_with_a_phase_is_told_before_the_next(
     assert said == ["10s", "cut", "5s"]
 
 
-def test_times_are_those_of_the_timeline(
-    tmp_path: Path, journal: RunJournal, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """Also of one that was gone on with, which did not begin when this program did."""
-    journal.note("mark", step="m", text="half-way")
-    watched(RunScreen(), view_of(tmp_path, elapsed_s=75.0))
-    assert capsys.readouterr().err.split()[:2] == ["+1:15", "mark"]
+def test_times_are_those_of_the_timeline(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Also of one that was gone on with, which did not begin when this program did: of what was before, too."""
+    times = iter((0.0, 65.0, 500.0, 505.0))
+    with closing(RunJournal(tmp_path / runs.JOURNAL, lambda: (1e9 + next(times), 0.0))) as journal:
+        journal.note("phase", phase="timeline")
+        journal.note("mark", text="one")
+        journal.note("resumed", phase="timeline", elapsed_s=70.0)
+        journal.note("mark", text="two")
+    watched(RunScreen(), view_of(tmp_path))
+    assert capsys.readouterr().err.split() == ["+1:05", "mark", "one", "+1:15", "mark", "two"]
 
 
 def test_one_that_is_quiet_asks_nobody(

@@ -310,15 +310,38 @@ def test_a_mark_is_a_line_in_the_journal(trial: Trial) -> None:
 
 
 def test_what_was_done_before_is_not_done_again(trial: Trial) -> None:
-    """A run that goes on after a kill begins where the journal ends."""
+    """A run that goes on after a kill begins where the journal ends; it has said when what may follow comes."""
     trial.run(
         fault("one", When(time_s=5.0), 1.0),
         fault("two", When(time_s=40.0), 5.0),
-        fault("three", When(after="one"), 2.0),
+        fault("three", When(time_s=6.0), 2.0),
+        fault("four", When(after="one"), 2.0),
         elapsed_s=30.0,
         done={"one"},
     )
     assert trial.log == [(0.0, "on"), (2.0, "ended"), (10.0, "on"), (15.0, "ended")]
+    assert [event["step"] for event in trial.events("step missed")] == ["four"]
+
+
+def test_what_comes_after_a_step_that_failed_does_not_come(trial: Trial) -> None:
+    """Whatever it was that failed; `after` means that it is over."""
+    calls = Calls("rpc", "rpc", "/", "inSync", (), 20.0)
+    nobody = Targets(on="peers of us-1")
+    trial.net.refuses = "no room for it"
+    trial.run(
+        TimelineStep("ask", When(time_s=5.0), "load", "load", (), nobody, 1.0, calls=calls),
+        TimelineStep("kill", When(time_s=5.0), "fault", "kill", (), Targets(on="us-1"), momentary=True),
+        *(TimelineStep(f"m-{name}", When(after=name), "mark", name) for name in ("ask", "kill")),
+    )
+    assert [event["step"] for event in trial.events("step failed")] == ["ask", "kill"]
+    assert [event["step"] for event in trial.events("step missed")] == ["m-ask", "m-kill"]
+
+
+def test_a_step_that_heals_says_what_before_it_does(trial: Trial) -> None:
+    """A controller that dies meanwhile must not put it on again."""
+    heal = TimelineStep("heal", When(time_s=20.0), "heal", "one")
+    trial.run(fault("one", When(time_s=5.0)), fault("two", When(time_s=6.0), None, "us-2"), heal)
+    assert [event.get("heals") for event in trial.events("step")] == [None, None, ["f1"]]
 
 
 def test_figures_are_noted_when_they_are_news(trial: Trial) -> None:

@@ -6,11 +6,13 @@ import asyncio
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
+from unit.records import STUCK, make_record
 
 from stressnet.backends.base import Backend
 from stressnet.engine.run import watch
@@ -117,6 +119,90 @@ def test_a_full_disk_stops_no_watch(
     (event,) = read_journal(tmp_path / "run" / "journal.jsonl")
     assert event["event"] == "samples not fetched"
     assert str(error) in event["why"]
+
+
+@pytest.fixture
+def gathered(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, tuple[str, ...]]]:
+    """Of which checks and nodes evidence was gathered."""
+    asked: list[tuple[str, tuple[str, ...]]] = []
+
+    async def gather(_: Backend, nodes: Sequence[str], folder: Path, check: str, **__: object) -> list[str]:
+        asked.append((check, tuple(nodes)))
+        return [f"{check}.txt"]
+
+    monkeypatch.setattr(watch, "gather", gather)
+    return asked
+
+
+def judged(path: Path, times: int, breached: Sequence[str] = ()) -> list[dict[str, Any]]:
+    """Judge a record so often; return what was noted."""
+
+    async def main() -> None:
+        with closing(RunJournal(path / "journal.jsonl")) as journal:
+            looking = watch.Watch(path, None, journal, (STUCK,), breached=breached)  # type: ignore[arg-type]
+            for _ in range(times):
+                await looking.judge()
+            assert looking.verdict is not None
+            assert looking.verdict.failed == ("stuck",)
+
+    before = len(read_journal(path / "journal.jsonl"))
+    asyncio.run(main())
+    return read_journal(path / "journal.jsonl")[before:]
+
+
+def test_there_is_evidence_of_the_first_failure(
+    tmp_path: Path, gathered: list[tuple[str, tuple[str, ...]]]
+) -> None:
+    """However often it is judged; it is of the nodes that the check names."""
+    path = make_record(tmp_path, stuck=["us-1", "us-2"])
+    breach, evidence = judged(path, 2)
+    assert gathered == [("stuck", ("us-1", "us-2"))]
+    assert (breach["event"], breach["check"], breach["nodes"]) == ("breach", "stuck", ["us-1", "us-2"])
+    assert "stuck" in breach["summary"]
+    assert (evidence["event"], evidence["files"]) == ("evidence", ["stuck.txt"])
+
+
+def test_of_what_had_failed_before_there_is_evidence_already(
+    tmp_path: Path, gathered: list[tuple[str, tuple[str, ...]]]
+) -> None:
+    """A run that is gone on with gathers none a second time."""
+    assert judged(make_record(tmp_path, stuck=["us-1"]), 2, breached=["stuck"]) == []
+    assert gathered == []
+
+
+def test_a_journal_that_takes_nothing_for_a_moment_ends_no_watch(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, gathered: list[tuple[str, tuple[str, ...]]]
+) -> None:
+    """Samples are fetched and failures judged as before, and there is evidence of them."""
+    path = make_record(tmp_path, stuck=["us-1"])
+    fetched: list[float] = []
+
+    async def full(_: Backend, __: Path, since: float) -> int:
+        fetched.append(since)
+        raise OSError(28, "No space left on device")
+
+    async def main() -> None:
+        with closing(RunJournal(path / "journal.jsonl")) as journal:
+
+            def note(*_: object, **__: object) -> None:
+                raise OSError(28, "No space left on device")
+
+            monkeypatch.setattr(journal, "note", note)
+            looking = watch.Watch(path, None, journal, (STUCK,))  # type: ignore[arg-type]
+            running = asyncio.create_task(looking.run())
+            async with asyncio.timeout(20):
+                while len(fetched) < 3 or not gathered:  # noqa: ASYNC110 - nothing announces it
+                    await asyncio.sleep(0.01)
+            assert not running.done()
+            running.cancel()
+            await asyncio.gather(running, return_exceptions=True)
+            looking.close()
+
+    monkeypatch.setattr(watch, "fetch", full)
+    monkeypatch.setattr(watch, "_FETCH_S", 0.01)
+    monkeypatch.setattr(watch, "_JUDGE_S", 0.01)
+    asyncio.run(main())
+    assert gathered == [("stuck", ("us-1",))]
 
 
 def test_a_clock_that_was_set_back_hides_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
