@@ -69,6 +69,8 @@ def cast(page: Page) -> Cast:
     order += sorted(found - set(order))
     complained = {node for check in page.judgements if check.outcome != "pass" for node in check.nodes}
     named = frozenset(complained & set(regions))
+    if len(named) == len(regions):  # among all nobody stands out
+        named = frozenset()
     nodes = sorted(regions, key=lambda node: (node not in named, order.index(regions[node]), _natural(node)))
     return Cast(nodes, regions, order, named)
 

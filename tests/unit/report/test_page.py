@@ -208,6 +208,19 @@ def test_nodes_of_complaints_stand_out_and_nodes_of_passes_do_not() -> None:
     assert others == {"muted"}
 
 
+def test_where_all_nodes_are_named_none_stands_out() -> None:
+    """Then the lines of many keep the colours of their regions."""
+    quiet = pages.storm(count=20, samples=20)
+    nodes = [line.node for line in quiet.charts[0].lines]
+    passed = [replace(one, outcome="pass") for one in quiet.judgements]
+    everybody = replace(passed[0], outcome="fail", nodes=nodes)
+    styles = [
+        [path.get("class") for path in Elements(render(replace(quiet, judgements=judged))).every("path")]
+        for judged in (passed, [everybody, *passed[1:]])
+    ]
+    assert styles[0] == styles[1]
+
+
 def test_a_long_journal_folds_and_a_very_long_one_is_cut_in_the_middle() -> None:
     """What is left out is said, with its number; the beginning and the end are there."""
     entries = [Entry(i, "event", f"number {i}.") for i in range(10_000)]
