@@ -82,8 +82,8 @@ class Parameters(Model):
     )
     at_rest: Tolerances = Field(
         default=dict(AT_REST),
-        description="How many more there may be in the second half of `observe` than in the baseline; a node with twice "
-        "the peers may have twice of what it had: `fds`, `sockets`, `tasks`, `pending_requests` (5), "
+        description="How many more there may be in the second half of `observe` than in the baseline; a node with "
+        "twice the peers may have twice of what it had: `fds`, `sockets`, `tasks`, `pending_requests` (5), "
         "`threads`, `streams` (2). `{}`: this is not asked.",
     )
 

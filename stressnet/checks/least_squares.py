@@ -32,12 +32,51 @@ class Sums:
         total = self._sums[end] - self._sums[begin]
         return max(0.0, self._squares[end] - self._squares[begin] - total * total / (end - begin))
 
-    def rest_with(self, begin: int, end: int) -> float:
-        """Return the sum of squares where one part has a mean of its own and everything before and after it another."""
-        count = len(self._sums) - 1
-        inside = self._sums[end] - self._sums[begin]
-        around, outside = self._sums[count] - inside, count - (end - begin)
-        return max(0.0, self._squares[count] - inside * inside / (end - begin) - around * around / outside)
+    def best_part(self, begins: Sequence[int], ends: Sequence[int]) -> tuple[int, int]:
+        """Return (begin, end) of the part which leaves least if it has a mean of its own, and all around it another.
+
+        No part is the whole series. The sum of all is 0, so that around a part it is that within, and less is left the
+        more these two means take away.
+        """
+        count, sums = len(self._sums) - 1, self._sums
+        weights = [0.0, *(count / (length * (count - length)) for length in range(1, count))]
+        most, best = -1.0, (begins[0], ends[-1])
+        for begin in begins:
+            before = sums[begin]
+            for end in ends:
+                if end > begin:
+                    inside = sums[end] - before
+                    taken = inside * inside * weights[end - begin]
+                    if taken > most:
+                        most, best = taken, (begin, end)
+        return best
+
+
+class Bends:
+    """A level that bends into a ramp at one of the points of a series: what is left over, in constant time for each."""
+
+    def __init__(self, points: Points) -> None:
+        origin, centre = points[0][0], sum(value for _, value in points) / len(points)
+        self._times = [at - origin for at, _ in points]
+        values = [value - centre for _, value in points]
+        self._squares = sum(value * value for value in values)
+        # Of this point and all after it.
+        self._time_sums = _from_here(self._times)
+        self._time_squares = _from_here([at * at for at in self._times])
+        self._values = _from_here(values)
+        self._products = _from_here([at * value for at, value in zip(self._times, values, strict=True)])
+
+    def rest(self, begin: int) -> float:
+        """Return the sum of squares about the best ramp that begins at a point, which must not be the last."""
+        at, count, after = self._times[begin], len(self._times), len(self._times) - begin
+        ramp = self._time_sums[begin] - after * at
+        ramp_squares = self._time_squares[begin] - 2 * at * self._time_sums[begin] + after * at * at
+        along = self._products[begin] - at * self._values[begin]
+        return max(0.0, self._squares - along * along / (ramp_squares - ramp * ramp / count))
+
+
+def _from_here(values: Sequence[float]) -> list[float]:
+    return list(accumulate(reversed(values)))[::-1]
 
 
 def line(points: Points) -> tuple[float, float, float]:

@@ -15,7 +15,7 @@ from typing import Literal
 
 from stressnet.checks.autocorrelation import inflation, lag_one
 from stressnet.checks.kendall import Points
-from stressnet.checks.least_squares import EVIDENCE, Sums, bic, line
+from stressnet.checks.least_squares import EVIDENCE, Bends, Sums, bic, line
 
 LEAST_SIDE = 6
 """Samples on each side of a step, and before and after a spike."""
@@ -137,7 +137,7 @@ def _bend(smooth: Points) -> int:
     stride = max(1, len(smooth) // _GRID)
     thinned = smooth[::stride]
     places = range(-(-LEAST_SIDE // stride), (len(smooth) - LEAST_SIDE) // stride)
-    return stride * min(places, key=lambda begin: line(_bent(thinned, begin))[2])
+    return stride * min(places, key=Bends(thinned).rest)
 
 
 def _step(sums: Sums, count: int) -> int:
@@ -151,14 +151,9 @@ def _spike(sums: Sums, count: int) -> tuple[int, int]:
     """Return the first sample of the spike that leaves least, and the first after it: on a grid, then between."""
     stride = max(1, count // _GRID)
     coarse = range(LEAST_SIDE, count - LEAST_SIDE + 1, stride)
-    begin, end = _best_pair(sums, coarse, coarse)
-    return _best_pair(sums, _near(begin, stride, count), _near(end, stride, count))
+    begin, end = sums.best_part(coarse, coarse)
+    return sums.best_part(_near(begin, stride, count), _near(end, stride, count))
 
 
 def _near(number: int, stride: int, count: int) -> range:
     return range(max(LEAST_SIDE, number - stride), min(count - LEAST_SIDE, number + stride) + 1)
-
-
-def _best_pair(sums: Sums, begins: range, ends: range) -> tuple[int, int]:
-    pairs = ((begin, end) for begin in begins for end in ends if end > begin)
-    return min(pairs, key=lambda pair: sums.rest_with(*pair))

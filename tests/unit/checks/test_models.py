@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from stressnet.checks.autocorrelation import HIGHEST, inflation, lag_one
-from stressnet.checks.least_squares import EVIDENCE, Sums, line, over_stairs
+from stressnet.checks.least_squares import EVIDENCE, Bends, Sums, line, over_stairs
 
 values = st.lists(st.integers(-1000, 1000), min_size=8, max_size=30)
 
@@ -26,10 +26,30 @@ def test_parts_of_a_series(series: list[int], data: st.DataObject) -> None:
     begin = data.draw(st.integers(1, len(series) - 2))
     end = data.draw(st.integers(begin + 1, len(series) - 1))
     sums = Sums([float(value) + 1e6 for value in series])
-    inside, around = series[begin:end], series[:begin] + series[end:]
+    inside = series[begin:end]
     assert sums.mean(begin, end) == pytest.approx(fmean(inside) + 1e6)
     assert sums.rest(begin, end) == pytest.approx(about_mean(inside), abs=1e-3)
-    assert sums.rest_with(begin, end) == pytest.approx(about_mean(inside) + about_mean(around), abs=1e-3)
+
+
+@given(values)
+def test_the_best_part_leaves_least_of_all(series: list[int]) -> None:
+    def left(begin: int, end: int) -> float:
+        return about_mean(series[begin:end]) + about_mean(series[:begin] + series[end:])
+
+    places = range(1, len(series))
+    found = Sums([float(value) + 1e6 for value in series]).best_part(places, places)
+    least = min(left(begin, end) for begin in places for end in places if end > begin)
+    assert left(*found) == pytest.approx(least, abs=1e-3)
+
+
+@given(values)
+def test_what_a_bend_leaves_over_is_what_a_line_over_the_time_since_it_leaves(series: list[int]) -> None:
+    """Also of large times and values, whose squares have no digits to lose."""
+    points = [(1e6 + 3.0 * number, float(value) + 1e6) for number, value in enumerate(series)]
+    bends = Bends(points)
+    for begin, (origin, _) in enumerate(points[:-1]):
+        since = [(max(0.0, at - origin), value) for at, value in points]
+        assert bends.rest(begin) == pytest.approx(line(since)[2], abs=1e-3)
 
 
 @given(values)
