@@ -26,10 +26,14 @@ import os, signal, socket, time
 signal.signal(signal.SIGTERM, lambda *_: os._exit(0))  # process 1 must say so itself
 s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
 n = 0
-while True:
+# In its second life it sends less than is kept: whoever looks late still finds where that began.
+most = 300 if os.path.exists('lived') else 1e9
+open('lived', 'w').close()
+while n < most:
     s.sendto(b'packet %08d ' % n + bytes(int(os.environ['SIZE'])), (os.environ['TO'], 7000))
     n += 1
     time.sleep(0.002)
+time.sleep(600)
 """
 SLEEP = "import time\ntime.sleep(600)"
 
