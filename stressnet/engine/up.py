@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import aclosing, suppress
+from contextlib import aclosing
 from typing import Any, Protocol
 
 from stressnet import state
 from stressnet.backends.base import Backend
 from stressnet.engine.choose import nets_called
-from stressnet.engine.ending import to_its_end
+from stressnet.engine.ending import undisturbed
 from stressnet.engine.explain import explain
 from stressnet.engine.files import stage
 from stressnet.engine.status import answers
@@ -56,8 +55,7 @@ async def up(plan: Plan, backend: Backend, report: Report, *, keep_failed: bool 
             if keep_failed and isinstance(error, StageError):
                 await backend.keep()
                 raise StageError(error.message, hints=(*error.hints, _left(plan))) from error
-            with suppress(asyncio.CancelledError):  # what has stopped it is raised below
-                await to_its_end(backend.destroy())
+            await undisturbed(backend.destroy())  # what has stopped it is raised below
             if isinstance(error, AgentError) and plan.ttl_s and time.monotonic() - begun >= plan.ttl_s:
                 found = f"net {plan.net!r} came to the end of its time to live, {format_duration(plan.ttl_s)}"
                 raise StageError(f"{found}, before it was up", hints=("give it a longer --ttl",)) from error

@@ -167,7 +167,7 @@ class Soak:
         """Take the net down; where that fails there is a verdict all the same, and who reads it must know."""
         try:
             await undisturbed(self._place.remove())  # who is told to stop is at its end then
-        except StressnetError as error:
+        except (StressnetError, OSError) as error:
             net = self._order.scenario.plan.net
             self._note(f"the net was not taken down, `stressnet down {net}` does it: {_first_line(error)}")
 
