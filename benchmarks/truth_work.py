@@ -17,18 +17,20 @@ def _working(random: Random, times: float = 1.0, kind: str = "") -> Making:
     blocks = random.uniform(1, 4)
     begun, lasts = random.uniform(22, 60), random.uniform(10, 30)
     changed = {"slow chain": random.uniform(0.05, 0.3), "halt": 0.0, "catching up": random.uniform(3, 10)}
-    one = random.choice(list(made.looks))
+    one, usual = random.choice(list(made.looks)), random.uniform(0.04, 0.2)
     for name in made.looks:
-        own = times if name == one else 1.0
-        made.looks[name] = _at_blocks(random, blocks, (begun, begun + lasts), own, changed.get(kind, 1.0))
+        cores = usual * random.uniform(0.5, 1.5)
+        more = times * max(1.0, usual / cores) if name == one else 1.0
+        span = begun, begun + lasts
+        made.looks[name] = _at_blocks(random, cores, blocks, span, more, changed.get(kind, 1.0))
     return made
 
 
 def _at_blocks(
-    random: Random, blocks: float, span: tuple[float, float], times: float, share: float
+    random: Random, cores: float, blocks: float, span: tuple[float, float], times: float, share: float
 ) -> Callable[[float], Sampled]:
     """A node of whose work two thirds are for blocks, and a third is done anyhow."""
-    cores, height, cpu = random.uniform(0.03, 0.2), 0.0, 0.0
+    height, cpu = 0.0, 0.0
     seen: list[Sampled] = []
     for number in range(int(_END_S / STEP_S) + 1):
         inside = span[0] <= number * STEP_S < span[1]
