@@ -63,8 +63,9 @@ def usual(record: Record, measure: Measure) -> dict[str, Rate]:
     """
     phase = record.phases["baseline"]
     own: dict[str, Rate] = {}
+    points_of = {name: counted(record, name, measure) for name in record.nodes}
     for name, looks in record.nodes.items():
-        points = counted(record, name, measure)
+        points = points_of[name]
         inside = [at for at, _ in points if phase.begun <= at <= phase.ended]
         rise = risen(points, looks, inside[0], inside[-1]) if len(inside) > 1 else None
         share = _share(record, name, measure)(inside[0], inside[-1]) if rise is not None else 0.0
@@ -73,7 +74,7 @@ def usual(record: Record, measure: Measure) -> dict[str, Rate]:
     if not own:
         return {}
     middle = Rate(median(one.rate for one in own.values()), median(one.per_s for one in own.values()))
-    known = {name: own.get(name, middle) for name in record.nodes if counted(record, name, measure)}
+    known = {name: own.get(name, middle) for name, points in points_of.items() if points}
     return {
         name: Rate(max(one.rate, middle.rate), max(one.per_s, middle.per_s)) for name, one in known.items()
     }

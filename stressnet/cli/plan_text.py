@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from stressnet.cli.terminal import console
-from stressnet.engine.limits import unheld
+from stressnet.engine.limits import warnings
 from stressnet.estimate import Estimate, Machine
 from stressnet.plan import Node, Plan, Start
 from stressnet.spec.units import format_duration, format_size
@@ -40,7 +40,7 @@ def print_plan(plan: Plan, needed: Estimate, machine: Machine, *, every: bool = 
         markup=False,
         soft_wrap=True,
     )
-    for warning in (*plan.warnings, *unheld(plan), *needed.warnings(machine)):
+    for warning in (*warnings(plan), *needed.warnings(machine)):
         out.print(f"warning: {warning}", style="yellow", markup=False, soft_wrap=True)
 
 

@@ -90,7 +90,7 @@ def command(
     from stressnet.cli.prove_text import print_proof
     from stressnet.cli.terminal import print_json, warn
     from stressnet.cli.told import run_until_told
-    from stressnet.engine.limits import unheld
+    from stressnet.engine.limits import warnings
     from stressnet.engine.prove import Prover
     from stressnet.engine.room import Room
     from stressnet.engine.run.stages import Asked
@@ -100,7 +100,7 @@ def command(
     scenarios = _scenarios(plan, variants, runs, sets=sets, kinds=kinds, seed=seed, backend=backend)
     first = next(iter(scenarios.values()))
     expected = {turn.variant: one.expected for turn, one in scenarios.items()}
-    warn(words for one in scenarios.values() for words in (*one.plan.warnings, *unheld(one.plan)))
+    warn(words for one in scenarios.values() for words in warnings(one.plan))
     folder = new_proof(out, first.name, time.time())
     source = Path(first.file).read_text(encoding="utf-8")
     facts = {"version": 1, "plan": first.name, "file": str(plan), "begun_at": time.time()}

@@ -20,7 +20,7 @@ from stressnet.checks.verdict import Verdict
 from stressnet.cli.table import summary, table
 from stressnet.cli.terminal import Steps, console, warn
 from stressnet.cli.verdict_text import STYLES
-from stressnet.engine.limits import unheld
+from stressnet.engine.limits import warnings
 from stressnet.engine.run.phases import View
 from stressnet.engine.run.scenario import Scenario
 from stressnet.engine.status import NetStatus, watch
@@ -61,7 +61,7 @@ class RunScreen:
         )
         self._say(f"{what}: {len(one.plan.nodes)} nodes on {one.plan.backend}, {lasts} once they are up")
         if not self._quiet:
-            warn((*one.plan.warnings, *unheld(one.plan)))
+            warn(warnings(one.plan))
 
     def phase(self, name: str, seconds: float) -> None:
         """Say what begins, after all that was before."""

@@ -56,7 +56,7 @@ def command(
     """
     from stressnet.cli.soak_screen import SoakScreen, finish
     from stressnet.cli.told import run_until_told
-    from stressnet.engine.limits import unheld
+    from stressnet.engine.limits import warnings
     from stressnet.engine.run.scenario import Scenario, load_scenarios
     from stressnet.engine.run.stages import Asked
     from stressnet.engine.soak import budget as budgets
@@ -84,7 +84,7 @@ def command(
     with begun(load, order_of, out, resume=resume) as (folder, order), SoakScreen(quiet=as_json) as screen:
         one = order.scenario
         screen.say(f"{one.name}: {len(one.plan.nodes)} nodes, {folder}")
-        for words in (*one.plan.warnings, *unheld(one.plan)):
+        for words in warnings(one.plan):
             screen.say(f"warning: {words}")
         soak = Soak(order, folder, LivePlace(one, screen), screen.say)
         amount = run_until_told(soak.run())

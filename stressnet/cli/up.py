@@ -49,7 +49,7 @@ def command(
     from stressnet.cli.terminal import Steps, warn
     from stressnet.cli.told import run_until_told
     from stressnet.engine.choose import backend_for
-    from stressnet.engine.limits import unheld
+    from stressnet.engine.limits import warnings
     from stressnet.engine.plan_topology import plan_topology
     from stressnet.engine.up import up
 
@@ -64,7 +64,7 @@ def command(
     joined = _live_net(plan.net) if reconcile else None
     if joined and backend == "auto" and joined.backend != plan.backend:
         plan = compiled(backend=joined.backend)
-    warn((*plan.warnings, *unheld(plan)))
+    warn(warnings(plan))
     if replace:
         _remove(plan.net)
     live = backend_for(plan.backend, plan.net)

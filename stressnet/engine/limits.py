@@ -1,4 +1,4 @@
-"""Say before a net is made which of its limits this machine cannot hold."""
+"""Say before a net is made what may mislead of it, such as limits that this machine cannot hold."""
 
 from __future__ import annotations
 
@@ -6,7 +6,12 @@ from stressnet.agent import cgroups
 from stressnet.plan import Plan
 
 
-def unheld(plan: Plan) -> list[str]:
+def warnings(plan: Plan) -> list[str]:
+    """Return what whoever brings up a net should know before, of its plan and of this machine."""
+    return [*plan.warnings, *_unheld(plan)]
+
+
+def _unheld(plan: Plan) -> list[str]:
     """Return a warning for the groups whose cpu or memory limits will not hold; nothing where all will."""
     limited = dict.fromkeys(node.group for node in plan.nodes if node.cpu or node.memory)
     if not limited or plan.backend != "netns" or cgroups.find() is not None:

@@ -14,24 +14,10 @@ from typing import Any
 
 import pytest
 from needs import require_relay
+from some_soak import SOAKED
 
 from stressnet import state
 
-_PLAN = """\
-topology:
-  name: soaked
-  seed: 5
-  defaults: {kind: syncnode, config: {chain: {block_time: 300ms, payload: 64B}}}
-  nodes: {validator: {count: 2}, full: {role: full}}
-time_scale: 20
-settle: {height: 2, baseline: 1s}
-duration: 3s
-observe: 2s
-timeline:
-  - {name: cut, at: 500ms, fault: partition, between: [validator-1, full], for: 2s}
-checks:
-  - recovery: {within: 2s, lag: 10}
-"""
 _PATIENCE_S = 120.0
 
 
@@ -41,7 +27,7 @@ class Soaking:
     def __init__(self, folder: Path, backend: str) -> None:
         self._folder = folder
         self._started: list[subprocess.Popen[str]] = []
-        (folder / "soaked.yaml").write_text(_PLAN)
+        (folder / "soaked.yaml").write_text(SOAKED)
         # Containers take long to start where others use the machine; there nobody waits for the end of the time.
         lasts = "19s" if backend == "netns" else "10m"
         words = ["soak", "soaked.yaml", "--for", lasts, "--every", "5s", "--backend", backend, "--resume"]
