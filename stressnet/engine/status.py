@@ -27,6 +27,8 @@ class NodeStatus:
     region: str
     address: str
     state: str
+    tells_height: bool
+    """Whether its kind says how its height is asked."""
     height: int | None
     lag: int | None
     peers: int | None
@@ -58,8 +60,7 @@ class NetStatus:
 
     def synced(self) -> bool:
         """Tell whether every node is ready and at the same height, give or take a block on its way."""
-        measured = [node.lag for node in self.nodes if node.lag is not None]
-        return self.all_ready() and bool(measured) and max(measured) <= IN_STEP and (self.highest or 0) > 0
+        return self.all_ready() and bool(self.highest) and not behind(self.nodes)
 
     def count(self) -> dict[str, int]:
         """Return how many nodes are in each state."""
@@ -67,6 +68,11 @@ class NetStatus:
         for node in self.nodes:
             counted[node.state] = counted.get(node.state, 0) + 1
         return counted
+
+
+def behind(nodes: Sequence[NodeStatus]) -> list[str]:
+    """Return those that are not in step, or have not told their height yet though they can."""
+    return [node.node for node in nodes if node.tells_height and (node.lag is None or node.lag > IN_STEP)]
 
 
 async def answers(backend: Backend, pause_s: float) -> AsyncGenerator[Mapping[str, Any]]:
@@ -115,6 +121,7 @@ def _row(
         region=node.region,
         address=node.address,
         state=state,
+        tells_height=node.height is not None,
         height=height,
         lag=highest - height if height is not None and highest is not None else None,
         peers=now.get("peers"),

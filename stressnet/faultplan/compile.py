@@ -55,10 +55,22 @@ class _Compiler:
             self._places |= {one.name: here for one in made}
             steps += made
         self._names.check()
+        self._check_settle()
         self._check_capture()
         steps += self._overlaps(steps).fitting(self._random.steps())
         self.problems += questions(self._whole, self._plan)[1]
         return Timeline(tuple(steps), self._document.duration, self._document.observe)
+
+    def _check_settle(self) -> None:
+        settle = self._document.settle
+        for key, wanted in (("height", settle.height), ("synced", settle.synced)):
+            if wanted:
+                self._check_heights(("settle", key))
+
+    def _check_heights(self, here: Path) -> None:
+        """What waits for a height never comes where no node tells one."""
+        if all(node.height is None for node in self._plan.nodes):
+            self._against.refuse(here, "no node tells a height", "nodes of a kind with `height`")
 
     def _check_capture(self) -> None:
         """The agent keeps packets in memory, and has a bound for all nodes together."""
@@ -137,6 +149,8 @@ class _Compiler:
         return self._condition((*here, "at"), step.at)
 
     def _condition(self, here: Path, at: Moment) -> When:
+        if at.height or at.figure in ("height", "lag"):
+            self._check_heights((*here, "height" if at.height else "figure"))
         condition = "height" if at.height else "figure" if at.figure else "metric" if at.metric else "state"
         of = at.of or ("highest" if at.height else "all")
         self._against.selector((*here, "of"), of)

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 from contract.nets import kill_agent, live, plan_text, python_nodes, until
 from needs import require
 
 from stressnet.backends.base import Backend
-from stressnet.backends.docker import DockerBackend, bodies
+from stressnet.backends.docker import DockerBackend, backend, bodies
+from stressnet.backends.docker.stream import ExecStream
 from stressnet.engine.samples import fetch
 from stressnet.errors import AgentError
 from stressnet.images.engine import connect
@@ -62,6 +65,35 @@ def test_one_serves_all_who_ask_in_turn(plan: Plan, tmp_path: Path) -> None:
                     await agents_pid(net)
                 assert len(await programs(plan)) == 4
             await until(ended)
+
+    asyncio.run(story())
+
+
+def test_one_that_nobody_waits_for_any_more_is_closed(plan: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who asks for it is cancelled while the engine starts its program."""
+    asked, go = threading.Event(), threading.Event()
+    begun: list[ExecStream] = []
+
+    def begin(*arguments: Any) -> ExecStream:
+        asked.set()
+        go.wait(20.0)
+        begun.append(ExecStream(*arguments))
+        return begun[-1]
+
+    async def story() -> None:
+        async def as_before() -> bool:
+            return bool(begun) and len(await programs(plan)) == before
+
+        async with live(plan):
+            before = len(await programs(plan))
+            monkeypatch.setattr(backend, "ExecStream", begin)
+            asking = asyncio.create_task(DockerBackend(plan.net).connect())
+            await asyncio.to_thread(asked.wait, 20.0)
+            asking.cancel()
+            await asyncio.gather(asking, return_exceptions=True)
+            assert asking.cancelled()
+            go.set()
+            await until(as_before)
 
     asyncio.run(story())
 

@@ -16,6 +16,7 @@ NODE = NodeStatus(
     region="",
     address="10.0.0.1",
     state="ready",
+    tells_height=True,
     height=7,
     lag=0,
     peers=3,

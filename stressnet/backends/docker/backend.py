@@ -193,8 +193,12 @@ class DockerBackend:
         await self._agent_started()
         if kept := await self._lines.take():
             return kept
+        opening = asyncio.ensure_future(asyncio.to_thread(ExecStream, self._engine, self._agent, _STDIO))
         try:
-            stream = await asyncio.to_thread(ExecStream, self._engine, self._agent, _STDIO)
+            stream = await asyncio.shield(opening)
+        except asyncio.CancelledError:
+            opening.add_done_callback(_close_stream)  # the thread goes on
+            raise
         except StressnetError as error:
             raise AgentError(f"the agent of net {self._net!r} does not answer: {error.message}") from error
         ours = as_socket(stream, self._net)
@@ -274,3 +278,8 @@ async def _close(connecting: asyncio.Future[Connection]) -> None:
 def _some(names: Iterable[str]) -> str:
     listed = list(names)
     return ", ".join(listed[:5]) + (f" and {len(listed) - 5} more" if len(listed) > 5 else "")
+
+
+def _close_stream(opened: asyncio.Future[ExecStream]) -> None:
+    if not opened.cancelled() and not opened.exception():
+        opened.result().close()

@@ -19,6 +19,7 @@ LOG_BYTES = 4 << 20
 """How much of each node's log is kept: its end."""
 _HEIGHTS = 9
 """Heights at which nodes are compared: nodes that part do not meet again, so few are enough to see it."""
+_TRIES = 2
 _LEVELS, _NEAR = 4, 5
 """How many of the heights are where groups of nodes stand, and by how many blocks those of one group differ at most."""
 
@@ -71,18 +72,36 @@ async def collect_blocks(
     tops = {name: height for name in able if (height := _last_height(record, name)) is not None}
     blocks: dict[str, dict[str, str]] = {}
     for height in heights_to_compare(list(tops.values()), _after_faults(record)):
-        try:
-            told = await ask(backend, list(tops), "block", height=height)
-        except (StressnetError, OSError) as error:
-            journal.note("blocks lost", height=height, why=str(error))
-            continue
-        blocks[str(height)] = _hashes(told)
+        hashes, lost = await _told(backend, tops, height, ask)
+        if lost is None:
+            blocks[str(height)] = hashes
+        else:
+            journal.note("blocks lost", height=height, why=str(lost))
     runs.write_json(path / runs.BLOCKS, blocks)
 
 
-def _hashes(told: Mapping[str, object]) -> dict[str, str]:
-    """Leave out who has no such block, or does not answer."""
-    return {name: answer for name, answer in told.items() if isinstance(answer, str) and answer}
+async def _told(
+    backend: Backend, tops: Mapping[str, int], height: int, ask: Ask
+) -> tuple[dict[str, str], StressnetError | OSError | None]:
+    """Return the hashes at a height, and why there are none. Who should have that block and tells none is asked again:
+    one lost answer may be that of the only node that differs.
+    """
+    hashes: dict[str, str] = {}
+    lost: StressnetError | OSError | None = None
+    asked = list(tops)
+    for _ in range(_TRIES):
+        try:
+            told = await ask(backend, asked, "block", height=height)
+        except (StressnetError, OSError) as error:
+            lost = error
+            continue
+        # Left out is who has no such block, or does not answer.
+        hashes |= {name: answer for name, answer in told.items() if isinstance(answer, str) and answer}
+        lost = None
+        asked = [name for name, top in tops.items() if top >= height and name not in hashes]
+        if not asked:
+            break
+    return hashes, lost if not hashes else None
 
 
 def _last_height(record: Record, name: str) -> int | None:
@@ -122,7 +141,7 @@ def heights_to_compare(tops: Sequence[int], after_faults: Sequence[int]) -> list
         if len(chosen) < most and height <= max(tops):
             chosen.add(height)
     left = _HEIGHTS - len(chosen)
-    chosen |= {max(1, round(common * number / (left + 1))) for number in range(1, left + 1)}
+    chosen |= {max(1, round(second * number / (left + 1))) for number in range(1, left + 1)}
     return sorted(chosen, reverse=True)
 
 

@@ -7,7 +7,7 @@ from contextlib import aclosing
 
 from stressnet.backends.base import Backend
 from stressnet.engine.run.scenario import Settling
-from stressnet.engine.status import IN_STEP, NetStatus, watch
+from stressnet.engine.status import NetStatus, behind, watch
 from stressnet.plan import Plan
 from stressnet.spec.units import format_duration
 
@@ -36,10 +36,11 @@ def _missing(status: NetStatus, settling: Settling) -> str:
     ended = [node.node for node in running if node.state != "ready"]
     if ended:
         return f"{ended[0]} was not ready"
-    low = [node.node for node in running if settling.height and (node.height or 0) < settling.height]
+    least = settling.height or 0
+    low = [node.node for node in running if node.tells_height and (node.height or 0) < least]
     if low:
-        return f"{low[0]} had not reached height {settling.height}"
-    behind = [node.node for node in running if node.lag is None or node.lag > IN_STEP]
-    if settling.synced and (behind or not status.highest):
-        return f"{behind[0] if behind else 'the net'} was not in step"
+        return f"{low[0]} had not reached height {least}"
+    late = behind(running)
+    if settling.synced and (late or not status.highest):
+        return f"{late[0] if late else 'the net'} was not in step"
     return ""

@@ -308,24 +308,31 @@ class Soak:
     # Going on with what another process has begun.
 
     async def _take_up(self) -> None:
-        """Judge the round that was being done when its controller died as it is; it is inconclusive."""
+        """Judge the round that was being done when its controller died: by its record where that is whole, else it is
+        inconclusive.
+        """
         if not self._state.begun_at:
             return
         number = self._state.number
-        self._note(f"round {number} was cut short by the death of its controller")
         try:
             record = Record(round_folder(self._folder, number))
         except UsageError:  # torn, or there is none yet
-            await self._written(f"round {number}", self._close_unrecorded)
-        else:
+            record = None
+        whole = record is not None and record.collected
+        how = "was whole at" if whole else "was cut short by"
+        self._note(f"round {number} {how} the death of its controller")
+        if record:
             await self._close_as_it_is(record)
+        else:
+            await self._written(f"round {number}", self._close_unrecorded)
 
     async def _close_as_it_is(self, record: Record) -> None:
         path, died_at = record.path, max(record.now, self._state.begun_at)
         last = self._state.tally.last
         before_s = last.soaked_s if last else 0.0
         self._before_s = max(self._before_s, before_s + died_at - self._state.begun_at)
-        await self._written(f"round {path.name}", lambda: _stop(path, "its controller died", died_at))
+        if not record.collected:
+            await self._written(f"round {path.name}", lambda: _stop(path, "its controller died", died_at))
         if (path / runs.SAMPLES).exists():
             with suppress(Exception):  # torn as it may be
                 Samples(path / runs.SAMPLES, "").close(alone=True)

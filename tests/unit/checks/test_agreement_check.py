@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 from records import Making, found, healthy
 
 from stressnet.engine.run import collect
+from stressnet.engine.run.asking import Ask
 from stressnet.errors import AgentError
 from stressnet.record.journal import RunJournal, read_journal
 
@@ -71,13 +73,13 @@ def test_before_the_end_nothing_is_known(making: Making) -> None:
         ([1, 1], [], [1]),
         ([3, 3], [], [3, 2, 1]),
         ([200, 200], [], [200, 175, 150, 125, 100, 75, 50, 25, 1]),
-        ([100, 400, 500], [], [400, 100, 86, 71, 57, 43, 29, 14, 1]),
-        ([61, 179, 186, 186], [], [186, 179, 61, 51, 41, 30, 20, 10, 1]),
-        ([186, 61, 180, 179, 184], [], [184, 179, 61, 51, 41, 30, 20, 10, 1]),
+        ([100, 400, 500], [], [400, 343, 286, 229, 171, 114, 100, 57, 1]),
+        ([61, 179, 186, 186], [], [186, 179, 155, 124, 93, 62, 61, 31, 1]),
+        ([186, 61, 180, 179, 184], [], [184, 179, 153, 123, 92, 61, 31, 1]),
         ([200, 200], [180, 150, 999], [200, 180, 167, 150, 133, 100, 67, 33, 1]),
     ],
 )
-def test_heights_are_spread_from_the_common_one_to_the_first(
+def test_heights_are_spread_from_the_second_node_to_the_first_block(
     tops: list[int], after: list[int], heights: list[int]
 ) -> None:
     """With the highest that two have, where groups of nodes stand, and the first blocks after faults."""
@@ -110,7 +112,7 @@ def able(making: Making, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(collect, "tellers", lambda plan, what: [node.name for node in plan.nodes])
 
 
-def collected(making: Making, asking: Asking) -> Path:
+def collected(making: Making, asking: Ask) -> Path:
     making.made()
     journal = RunJournal(making.path / "journal.jsonl")
     asyncio.run(collect.collect_blocks(making.plan, None, making.path, journal, asking))  # type: ignore[arg-type]
@@ -126,12 +128,33 @@ def test_running_nodes_are_asked_and_what_they_do_not_tell_is_left_out(
     making.looks["us-2"] = lambda at: healthy(at) if at < 90 else {"state": "exited", "pid": 0}
     asking = Asking([])
     path = collected(making, asking)
-    assert {one[:2] for one in asking.asked} == {(("us-1", "us-3"), "block")}
+    # Who told none is asked once more, in case the answer was lost, and all where none was.
+    assert {one[:2] for one in asking.asked} == {(("us-1", "us-3"), "block"), (("us-3",), "block")}
+    assert [one[2] for one in asking.asked].count(1) == 2
     blocks = json.loads((path / "blocks.json").read_text())
     assert blocks["200"] == {"us-1": "hash of 200"}
     assert "1" not in blocks
     lost = [event for event in read_journal(path / "journal.jsonl") if event["event"] == "blocks lost"]
     assert [event["height"] for event in lost] == [1]
+
+
+def test_an_answer_that_is_lost_once_is_had_the_second_time(
+    making: Making, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    able(making, monkeypatch)
+    asked = Counter[int]()
+
+    async def asking(_: Any, nodes: list[str], what: str, height: int) -> dict[str, Any]:
+        asked[height] += 1
+        if height == 1 and asked[height] == 1:
+            raise AgentError("gone")
+        lost = "us-3" if asked[height] == 1 else None
+        return {name: "" if name == lost else f"{name} {height}" for name in nodes}
+
+    blocks = json.loads((collected(making, asking) / "blocks.json").read_text())
+    assert blocks["200"] == {"us-1": "us-1 200", "us-2": "us-2 200", "us-3": "us-3 200"}
+    assert set(blocks["1"]) == {"us-1", "us-2", "us-3"}
+    assert set(asked.values()) == {2}
 
 
 def test_nodes_that_cannot_be_asked_are_not(making: Making, monkeypatch: pytest.MonkeyPatch) -> None:

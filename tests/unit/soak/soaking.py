@@ -144,7 +144,8 @@ class MemoryPlace:
             except asyncio.CancelledError:
                 journal.note("stopped", why="interrupted")
             journal.note("phase", phase="over")
-        self._sample(path, limits, begun, loop.time(), height=1 if how in ("fail", "unsettled") else 10)
+            self._sample(path, limits, begun, loop.time(), height=1 if how in ("fail", "unsettled") else 10)
+            journal.note("collected")
 
     async def _phases(self, scenario: Scenario, journal: RunJournal, how: str, *, settled: bool) -> None:
         assert self.net is not None

@@ -242,6 +242,26 @@ def test_the_death_of_the_controller_costs_one_round(tmp_path: Path) -> None:
     assert len(lines) in (10, 11, 12)
 
 
+@pytest.mark.parametrize(("how", "outcome"), [("", "pass"), ("fail", "fail")])
+def test_a_round_that_was_whole_is_judged(how: str, outcome: str, tmp_path: Path) -> None:
+    """The controller died between the end of its record and its line."""
+    trial = Trial(tmp_path, bad=lambda number: how if number == 3 else "")
+    trial.for_s = 180.0
+    trial.run()
+    begun_at = rounds(trial)[-1].begun_at
+    lines = (trial.folder / LINES).read_bytes().splitlines(keepends=True)
+    (trial.folder / LINES).write_bytes(b"".join(lines[:-1]))
+    state = replace(checkpoint.load(trial.folder), begun_at=begun_at, ended="", tally=Tally())
+    for one in rounds(trial):
+        state = replace(state, tally=state.tally.with_round(one))
+    checkpoint.save(trial.folder, state, BEGUN)
+    amount = trial.run()
+    assert [one.outcome for one in rounds(trial)] == ["pass", "pass", outcome]
+    assert not rounds(trial)[2].cut_short
+    assert amount.checkpoint.notes[0].endswith(": round 3 was whole at the death of its controller")
+    assert amount.outcome == outcome
+
+
 def test_a_round_that_had_hardly_begun_is_a_line_at_least(tmp_path: Path) -> None:
     """Killed before its record was there."""
     trial = Trial(tmp_path)
