@@ -43,6 +43,13 @@ def begin(
 ) -> subprocess.Popen[str]:
     """Begin the program after the words of another command, with a terminal that controls it or only shows it."""
     away = subprocess.PIPE if terminal is None else terminal
+
+    def prepare() -> None:
+        for way in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(way, signal.SIG_DFL)  # who runs these tests may have them ignored, as nohup does
+        if terminal and controlling:
+            os.close(os.open(os.ttyname(0), os.O_RDWR))
+
     return subprocess.Popen(
         [*before, sys.executable, "-c", PROGRAM, str(seconds)],
         stdin=terminal,
@@ -51,9 +58,7 @@ def begin(
         text=True,
         env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
         start_new_session=True,
-        preexec_fn=(lambda: os.close(os.open(os.ttyname(0), os.O_RDWR)))
-        if terminal and controlling
-        else None,
+        preexec_fn=prepare,
     )
 
 
