@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 from benchmarks import truth_series
 from stressnet.compile import compile_plan
-from stressnet.faults.presence import Presence
+from stressnet.faults.presence import NO_ANSWER, Presence
 from stressnet.making import STEP_S, Making, Sampled
 from stressnet.plan import Plan
 from stressnet.record.record import Record
@@ -234,7 +234,7 @@ def _measured(
 def _at_heal(random: Random, *, there: bool) -> Presence:
     """One look in 50 has no answer."""
     if random.random() < 0.02:
-        return Presence(unseen=["there was no answer in time"])
+        return Presence(unseen=[NO_ANSWER])
     return Presence() if there else Presence(["n-1 > n-2: no rule"])
 
 

@@ -17,7 +17,7 @@ from stressnet.faults.compose import Link
 from stressnet.faults.expect import Holding
 from stressnet.faults.fault import Fault
 from stressnet.faults.kind import Layer
-from stressnet.faults.presence import Presence
+from stressnet.faults.presence import NO_ANSWER, Presence
 from stressnet.faults.row import Row
 
 _PATIENCE_S, _EACH_S = 0.25, 0.003
@@ -66,7 +66,7 @@ class LastLook:
             async with asyncio.timeout(_PATIENCE_S + _EACH_S * len(nodes)):
                 return await self._looks[layer](faults, holding)
         except TimeoutError:
-            why = "there was no answer in time"
+            why = NO_ANSWER
         except Exception as error:  # whatever it is, it keeps nothing from being healed
             why = str(error) or type(error).__name__
         return {fault.id: Presence(unseen=(why,)) for fault in faults}

@@ -14,6 +14,7 @@ from stressnet.checks.loads import Load, could_be_answered, loads
 from stressnet.checks.series import Steps, cpu_steps, in_lives
 from stressnet.faults.expect import MEASURES
 from stressnet.faults.fault import Fault
+from stressnet.faults.presence import NO_ANSWER
 from stressnet.plan import shorten
 from stressnet.record.record import Look, Record, Span
 from stressnet.record.rows import HostSample
@@ -122,10 +123,12 @@ def _interrupted(record: Record, span: Span) -> str:
 
 
 def _unseen(span: Span) -> str:
-    """Say why nobody knows whether a fault was there to its end: nobody saw all of it when it was healed, as in records
-    of earlier versions, and in the second half of its time it was not measured."""
+    """Say why nobody knows whether a fault was there to its end: who looked when it was healed was not answered, or
+    nobody saw all of it, as in records of earlier versions, and in the second half of its time it was not measured."""
     if span.at_heal and span.at_heal.there:
         return ""
+    if span.at_heal and NO_ANSWER in span.at_heal.unseen:
+        return f"nobody knows whether it was in place when it was healed: {NO_ANSWER}"
     why = span.achieved.get("not_measured") or ""
     if not span.achieved.get("figures"):
         if (span.layer == "packet" and span.hits) or (why and not span.at_heal):

@@ -9,6 +9,9 @@ from typing import Any
 _MOST = 8
 """Words that are kept; a fault may be on thousands of links."""
 
+NO_ANSWER = "there was no answer in time"
+"""What is `unseen` where a look took longer than a heal may wait."""
+
 
 @dataclass(frozen=True, slots=True)
 class Presence:

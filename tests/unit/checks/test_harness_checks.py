@@ -9,7 +9,7 @@ import pytest
 from records import BEGUN, Making, Sampled, exited, found, healthy
 
 from stressnet.checks.verdict import judge
-from stressnet.faults.presence import Presence
+from stressnet.faults.presence import NO_ANSWER, Presence
 from stressnet.record.rows import LinkSample
 
 
@@ -58,7 +58,7 @@ def test_a_fault_with_a_reason_why_it_was_not_measured_counts_as_done(making: Ma
 
 
 THERE = Presence()
-NOT_LOOKED_AT = Presence(unseen=["there was no answer in time"])
+NOT_LOOKED_AT = Presence(unseen=["us-1 has ended"])
 SEEN_EARLY = {**AS_ASKED, "at": 1_000_030.5}
 
 
@@ -71,6 +71,19 @@ def test_a_fault_that_was_in_place_when_it_was_healed_need_not_be_measured(
 ) -> None:
     """Nobody can say so much of one that was not looked at, as in records of earlier versions."""
     making.fault("partition", 30, 32.8, links=PAIR, states=states, at_heal=at_heal)
+    assert found(making.made(), "faults_achieved").outcome == outcome
+
+
+@pytest.mark.parametrize(
+    ("why", "outcome"), [(NO_ANSWER, "inconclusive"), ("us-1 has ended", "pass")], ids=["no answer", "ended"]
+)
+def test_a_look_at_its_end_that_was_not_answered_gives_no_verdict(
+    making: Making, why: str, outcome: str
+) -> None:
+    """It may be gone since it was last measured. Of what has ended with its node there is nothing to be seen."""
+    seen = {**AS_ASKED, "at": 1_000_039.0}
+    states = [(39, "on", seen)]
+    making.fault("partition", 30, 40, links=PAIR, states=states, at_heal=Presence(unseen=[why]))
     assert found(making.made(), "faults_achieved").outcome == outcome
 
 
