@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import atexit
 import signal
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterable
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -33,8 +34,7 @@ def run_until_told(work: Coroutine[Any, Any, T]) -> T:
         assert task is not None
 
         def tell(*_: object) -> None:
-            for number in numbers:  # ignored to the very end: who tells twice must get the answer, too
-                signal.signal(number, signal.SIG_IGN)
+            _ignore(numbers)  # to the very end: who tells twice must get the answer, too
             if loop.is_closed():
                 raise KeyboardInterrupt
             loop.call_soon_threadsafe(task.cancel)
@@ -43,7 +43,14 @@ def run_until_told(work: Coroutine[Any, Any, T]) -> T:
             signal.signal(number, tell)
         return await work
 
+    # Python gives up its handlers in its last moments, and a signal then would take the place of the exit code.
+    atexit.register(_ignore, numbers)
     try:
         return asyncio.run(until_told())
     except asyncio.CancelledError:
         raise KeyboardInterrupt from None
+
+
+def _ignore(numbers: Iterable[signal.Signals]) -> None:
+    for number in numbers:
+        signal.signal(number, signal.SIG_IGN)

@@ -35,11 +35,26 @@ async def work():
 open_standard_streams()
 sys.exit(run_until_told(work()))
 """
+LAST = """
+import os, time
+
+class Last:
+    def __del__(self, write=os.write, sleep=time.sleep):
+        write(1, b"going\\n")
+        sleep(0.5)
+
+last = Last()
+"""
+"""What Python does when it has given up its handlers of signals."""
 LONG_S, SHORT_S = 30.0, 1.0
 
 
 def begin(
-    seconds: float, *before: str, terminal: int | None = None, controlling: bool = True
+    seconds: float,
+    *before: str,
+    terminal: int | None = None,
+    controlling: bool = True,
+    program: str = PROGRAM,
 ) -> subprocess.Popen[str]:
     """Begin the program after the words of another command, with a terminal that controls it or only shows it."""
     away = subprocess.PIPE if terminal is None else terminal
@@ -51,7 +66,7 @@ def begin(
             os.close(os.open(os.ttyname(0), os.O_RDWR))
 
     return subprocess.Popen(
-        [*before, sys.executable, "-c", PROGRAM, str(seconds)],
+        [*before, sys.executable, "-c", program, str(seconds)],
         stdin=terminal,
         stdout=away,
         stderr=away,
@@ -76,6 +91,16 @@ def test_its_answer_is_given(way: signal.Signals, times: int) -> None:
         time.sleep(0.1)
     assert program.communicate(timeout=LONG_S / 2) == ("undone\n", "")
     assert program.returncode == 2
+
+
+@pytest.mark.parametrize("way", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_its_answer_is_given_also_where_it_is_told_in_its_last_moment(way: signal.Signals) -> None:
+    program = begin(0.0, program=LAST + PROGRAM)
+    assert program.stdout is not None
+    assert [program.stdout.readline() for _ in range(3)] == ["at work\n", "done\n", "going\n"]
+    program.send_signal(way)
+    assert program.communicate(timeout=LONG_S) == ("", "")
+    assert program.returncode == 0
 
 
 @pytest.mark.parametrize(("seconds", "controlling", "code"), [(LONG_S, True, 2), (SHORT_S, False, 0)])
