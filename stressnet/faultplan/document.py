@@ -282,9 +282,12 @@ class Settle(Model):
     """What is waited for before the timeline begins."""
 
     timeout: SomeSeconds = Field(default=120.0, description="How long it may take; default: 120s.")
-    height: Height | None = Field(default=None, description="All nodes that run have this height.")
+    height: Height | None = Field(
+        default=None, description="All nodes that run, and whose kind tells a height, have this one."
+    )
     synced: bool = Field(
-        default=False, description="All nodes that run are in step: at most 2 blocks below the highest."
+        default=False,
+        description="All nodes that run, and tell a height, are in step: at most 2 blocks below the highest.",
     )
     baseline: Seconds = Field(
         default=5.0,

@@ -20,6 +20,7 @@ LOG_BYTES = 4 << 20
 _HEIGHTS = 9
 """Heights at which nodes are compared: nodes that part do not meet again, so few are enough to see it."""
 _TRIES = 2
+"""How often a node that should have a block is asked for its hash."""
 _LEVELS, _NEAR = 4, 5
 """How many of the heights are where groups of nodes stand, and by how many blocks those of one group differ at most."""
 
@@ -72,36 +73,33 @@ async def collect_blocks(
     tops = {name: height for name in able if (height := _last_height(record, name)) is not None}
     blocks: dict[str, dict[str, str]] = {}
     for height in heights_to_compare(list(tops.values()), _after_faults(record)):
-        hashes, lost = await _told(backend, tops, height, ask)
-        if lost is None:
-            blocks[str(height)] = hashes
-        else:
-            journal.note("blocks lost", height=height, why=str(lost))
+        try:
+            blocks[str(height)] = await _hashes(backend, tops, height, ask)
+        except (StressnetError, OSError) as error:
+            journal.note("blocks lost", height=height, why=str(error))
     runs.write_json(path / runs.BLOCKS, blocks)
 
 
-async def _told(
-    backend: Backend, tops: Mapping[str, int], height: int, ask: Ask
-) -> tuple[dict[str, str], StressnetError | OSError | None]:
-    """Return the hashes at a height, and why there are none. Who should have that block and tells none is asked again:
-    one lost answer may be that of the only node that differs.
+async def _hashes(backend: Backend, tops: Mapping[str, int], height: int, ask: Ask) -> dict[str, str]:
+    """Return the hashes at a height; StressnetError or OSError where nothing could be asked.
+
+    Who should have that block and tells none is asked again: one lost answer may be that of the only node that differs.
     """
     hashes: dict[str, str] = {}
-    lost: StressnetError | OSError | None = None
     asked = list(tops)
-    for _ in range(_TRIES):
+    for left in reversed(range(_TRIES)):
         try:
             told = await ask(backend, asked, "block", height=height)
-        except (StressnetError, OSError) as error:
-            lost = error
+        except (StressnetError, OSError):
+            if not left and not hashes:
+                raise
             continue
         # Left out is who has no such block, or does not answer.
         hashes |= {name: answer for name, answer in told.items() if isinstance(answer, str) and answer}
-        lost = None
         asked = [name for name, top in tops.items() if top >= height and name not in hashes]
         if not asked:
             break
-    return hashes, lost if not hashes else None
+    return hashes
 
 
 def _last_height(record: Record, name: str) -> int | None:

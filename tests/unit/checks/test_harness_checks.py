@@ -63,7 +63,13 @@ SEEN_EARLY = {**AS_ASKED, "at": 1_000_030.5}
 
 
 @pytest.mark.parametrize(
-    ("at_heal", "outcome"), [(THERE, "pass"), (NOT_LOOKED_AT, "inconclusive"), (None, "inconclusive")]
+    ("at_heal", "outcome"),
+    [
+        (THERE, "pass"),
+        (NOT_LOOKED_AT, "inconclusive"),
+        (Presence(unseen=[NO_ANSWER]), "inconclusive"),
+        (None, "inconclusive"),
+    ],
 )
 @pytest.mark.parametrize("states", [[], [(30.5, "on", SEEN_EARLY)]], ids=["never measured", "measured early"])
 def test_a_fault_that_was_in_place_when_it_was_healed_need_not_be_measured(
